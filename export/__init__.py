@@ -1,0 +1,46 @@
+"""Export: from a PyTorch checkpoint to a bundle of ONNX graphs that the runtime reads without PyTorch.
+
+Names are imported when they are first used, so that importing the package, or asking a command for its help,
+does not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fader.export.bundle_writer import write_bundle
+    from fader.export.detector import convert_detector
+    from fader.export.graphs import ClassifierGraph, DecoderGraph, EncoderGraph, Graph
+    from fader.export.half_weights import round_weights
+    from fader.export.onnx_graphs import export_graph
+    from fader.export.parity import check_parity
+
+__all__ = [
+    "ClassifierGraph",
+    "DecoderGraph",
+    "EncoderGraph",
+    "Graph",
+    "check_parity",
+    "convert_detector",
+    "export_graph",
+    "round_weights",
+    "write_bundle",
+]
+
+_HOMES = {
+    "ClassifierGraph": "graphs",
+    "DecoderGraph": "graphs",
+    "EncoderGraph": "graphs",
+    "Graph": "graphs",
+    "check_parity": "parity",
+    "convert_detector": "detector",
+    "export_graph": "onnx_graphs",
+    "round_weights": "half_weights",
+    "write_bundle": "bundle_writer",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

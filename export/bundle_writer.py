@@ -1,0 +1,185 @@
+"""From a checkpoint to a bundle: export, compare, write, verify, and only then put in place."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fader.bundle import MANIFEST, Bundle, LatentSpec, Manifest, file_record
+from fader.errors import BundleError, ConfigError
+from fader.export.detector import convert_detector
+from fader.export.graphs import ClassifierGraph, DecoderGraph, EncoderGraph, Graph
+from fader.export.half_weights import round_weights
+from fader.export.model_card import measure, model_card
+from fader.export.onnx_graphs import export_graph
+from fader.export.parity import BATCH_SIZES, EXACT, HALF_WEIGHTS, check_parity
+from fader.models import Checkpoint
+
+__all__ = ["write_bundle"]
+
+CARD = "README.md"
+DETECTOR = "detector"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verified:
+    """A graph that computes what its network computes."""
+
+    content: bytes
+    """The ONNX file."""
+    parity: dict[str, float]
+    """Worst figures against the checkpoint."""
+
+
+def write_bundle(
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    name: str,
+    half_weights: bool = True,
+    on_step: Callable[[str], None] | None = None,
+) -> Manifest:
+    """Export a checkpoint as a bundle. The same checkpoint always gives the same bytes.
+
+    Args:
+        checkpoint: Networks on the CPU; left in eval mode.
+        folder: The bundle's folder. A bundle there is replaced once the new one is whole and verified.
+        name: The model's name.
+        half_weights: Store weights as float16, which halves the bundle; arithmetic stays float32.
+        on_step: Called with a few words before each step.
+
+    Returns:
+        The manifest of the new bundle.
+
+    Raises:
+        BundleError: the checkpoint contradicts itself, or the folder is something else or cannot be written.
+        ConfigError: the name is empty or has several lines.
+        ParityError: a graph does not compute what its network computes; nothing is written.
+    """
+    tell = on_step or (lambda _: None)
+    _require_sound(checkpoint, name)
+    graphs = (
+        EncoderGraph(checkpoint.autoencoder),
+        DecoderGraph(checkpoint.autoencoder),
+        ClassifierGraph(checkpoint.classifier, checkpoint.attributes),
+    )
+    with _replacing(folder) as partial:
+        verified = {}
+        for graph in graphs:
+            tell(f"exporting the {graph.name} and comparing it with PyTorch")
+            verified[graph.name] = _export(graph, half_weights=half_weights)
+        tell("converting the face detector")
+        manifest = _fill(partial, checkpoint, name, verified, half_weights=half_weights)
+        tell("verifying the bundle")
+        Bundle(partial)
+    return manifest
+
+
+def _require_sound(checkpoint: Checkpoint, name: str) -> None:
+    if not name.strip() or len(name.splitlines()) > 1:
+        raise ConfigError(
+            f"the bundle's name is {name!r}, expected one line that is not empty: give it with --name"
+        )
+    autoencoder, classifier = checkpoint.autoencoder.config, checkpoint.classifier.config
+    columns = checkpoint.attributes.n_columns
+    if not autoencoder.n_columns == classifier.n_columns == columns:
+        raise BundleError(
+            f"the checkpoint's autoencoder has {autoencoder.n_columns} attribute columns and its classifier "
+            f"{classifier.n_columns}, expected {columns} for {', '.join(checkpoint.attributes.names)}: "
+            "train it again"
+        )
+    if autoencoder.image_size != classifier.image_size:
+        raise BundleError(
+            f"the checkpoint's classifier reads {classifier.image_size} px images, "
+            f"expected {autoencoder.image_size} px as its autoencoder does: train it again"
+        )
+
+
+def _export(graph: Graph, *, half_weights: bool) -> _Verified:
+    if not half_weights:
+        content = export_graph(graph)
+        return _Verified(content=content, parity=check_parity(content, graph, EXACT[graph.name]))
+    rounded = round_weights(graph)
+    content = export_graph(rounded, half_weights=True)
+    check_parity(content, rounded, EXACT[graph.name])
+    return _Verified(content=content, parity=check_parity(content, graph, HALF_WEIGHTS[graph.name]))
+
+
+def _fill(
+    folder: Path, checkpoint: Checkpoint, name: str, verified: dict[str, _Verified], *, half_weights: bool
+) -> Manifest:
+    for graph_name, graph in verified.items():
+        (folder / f"{graph_name}.onnx").write_bytes(graph.content)
+    (folder / DETECTOR).mkdir()
+    detector = convert_detector(folder / DETECTOR)
+    autoencoder = checkpoint.autoencoder
+    manifest = Manifest(
+        name=name,
+        image_size=autoencoder.config.image_size,
+        attributes=checkpoint.attributes,
+        latents=tuple(
+            LatentSpec(name=latent, shape=shape)
+            for latent, shape in zip(autoencoder.latent_names, autoencoder.latent_shapes, strict=True)
+        ),
+        template=checkpoint.template,
+        graphs={
+            **{graph_name: f"{graph_name}.onnx" for graph_name in verified},
+            **{graph_name: f"{DETECTOR}/{file}" for graph_name, file in detector.items()},
+        },
+        files={},
+        verified_batch_sizes=BATCH_SIZES,
+        parity={graph_name: graph.parity for graph_name, graph in verified.items()},
+    )
+    card = model_card(manifest, measure(checkpoint), checkpoint.training, half_weights=half_weights)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    manifest = replace(manifest, files=_records(folder))
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def _records(folder: Path) -> dict[str, dict[str, str | int]]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_record(path) for path in paths}
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside the target; if the body succeeds, put it in the target's place."""
+    target = folder.resolve()
+    partial, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("partial", "old"))
+    try:
+        # A killed export may have left both.
+        _restore(old, target)
+        _require_replaceable(target)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    except OSError as error:
+        raise BundleError(
+            f"cannot write the bundle {folder} ({error.strerror}): choose another folder"
+        ) from error
+    finally:
+        _restore(old, target)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _restore(old: Path, target: Path) -> None:
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _require_replaceable(target: Path) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        Manifest.from_json((target / MANIFEST).read_text(encoding="utf-8"), where=str(target / MANIFEST))
+    except (OSError, UnicodeDecodeError, BundleError) as error:
+        raise BundleError(
+            f"{target} exists and is not a bundle, expected a new folder or a bundle to replace: "
+            "choose another folder, or move it away"
+        ) from error

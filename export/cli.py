@@ -1,0 +1,108 @@
+"""The command fader-export: from a training run to a bundle that fader-run reads."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fader import console
+from fader.errors import BundleError, ConfigError
+
+__all__ = ["app", "main"]
+
+SIDECAR = "checkpoint.json"
+CHECKPOINTS = ("checkpoints/best", "checkpoints/last")
+EPILOG = """\
+Examples:
+
+    fader-export runs/faces
+
+    fader-export runs/faces -o bundles/faces-128 --name "Faces, 128 px"
+
+    fader-export runs/faces/checkpoints/last --full-weights
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command(epilog=EPILOG)
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run folder of fader-train (its best checkpoint, else its last) or a checkpoint's folder.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="The bundle's folder; a bundle there is replaced. [default: bundles/RUN's name]",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model's name. [default: the bundle folder's name]")
+    ] = None,
+    full_weights: Annotated[
+        bool,
+        typer.Option("--full-weights", help="Store weights as float32, which doubles the bundle's size."),
+    ] = False,
+) -> None:
+    """Export a trained model as a bundle: verified ONNX graphs, face detector, manifest and model card."""
+    checkpoint_folder, run_name = find_checkpoint(run)
+    target = output or Path("bundles") / run_name
+    try:
+        from fader.export.bundle_writer import write_bundle
+        from fader.models import load_checkpoint
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"fader-export needs the package {error.name}: pip install 'fader[export]'"
+        ) from error
+    with ExitStack() as shown:
+
+        def show(step: str) -> None:
+            shown.close()
+            shown.enter_context(console.status(step))
+
+        show(f"reading {checkpoint_folder}")
+        manifest = write_bundle(
+            load_checkpoint(checkpoint_folder),
+            target,
+            name=name or target.resolve().name,
+            half_weights=not full_weights,
+            on_step=show,
+        )
+    total_bytes = sum(record["bytes"] for record in manifest.files.values())
+    worst_db = min(figures["psnr_db"] for figures in manifest.parity.values())
+    typer.echo(
+        f"{target}: {total_bytes / 1e6:.1f} MB, {', '.join(manifest.attributes.names)}; "
+        f"parity with PyTorch {worst_db:.0f} dB or better"
+    )
+
+
+def find_checkpoint(run: Path) -> tuple[Path, str]:
+    """Return the checkpoint's folder that a run or checkpoint folder means, and the run's name.
+
+    Raises:
+        BundleError: there is no checkpoint.
+    """
+    folder = run.resolve()
+    if (folder / SIDECAR).is_file():
+        inside_run = folder.parent.name == "checkpoints"
+        return run, folder.parent.parent.name if inside_run else folder.name
+    for relative in CHECKPOINTS:
+        if (folder / relative / SIDECAR).is_file():
+            return run / relative, folder.name
+    raise BundleError(
+        f"found no checkpoint in {run}, expected {SIDECAR}, or {' or '.join(CHECKPOINTS)}, in it: "
+        "name a folder that fader-train wrote"
+    )
+
+
+def main() -> None:
+    """Run the command; exit codes are 0 done, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    console.run(app)

@@ -1,0 +1,135 @@
+"""A checkpoint on disk: a folder with weights.safetensors and checkpoint.json. Nothing is unpickled.
+
+The weights of each network stand under its name as prefix ("autoencoder.encoder.0.0.weight"); the JSON holds the
+configurations, the attributes, the alignment template and whatever the training loop wants to tell its readers.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fader.attributes import Attribute, AttributeSet
+from fader.errors import BundleError, FaderError
+from fader.models.autoencoder import AutoEncoder
+from fader.models.classifier import Classifier
+from fader.models.config import AutoEncoderConfig, ClassifierConfig
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+SCHEMA = 1
+WEIGHTS = "weights.safetensors"
+SIDECAR = "checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """Everything that export needs of a trained model."""
+
+    autoencoder: AutoEncoder
+    """In eval mode after loading."""
+    classifier: Classifier
+    """In eval mode after loading; its columns are the attributes' columns."""
+    attributes: AttributeSet
+    """The sliders."""
+    template: tuple[tuple[float, float], ...]
+    """Where alignment puts the image-left eye, image-right eye and mouth centre: (x, y) in pixels of the image size,
+    0-based at pixel centres."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What the training loop says of itself, for the model card: data, configuration, iterations, metrics."""
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str, nn.Module] | None = None) -> None:
+    """Write a checkpoint; a checkpoint of the same name is replaced only once the new one is whole.
+
+    Args:
+        checkpoint: What to write.
+        folder: The checkpoint's folder.
+        extra: Further networks whose weights go along (discriminators, a judge), by name.
+    """
+    networks = {"autoencoder": checkpoint.autoencoder, "classifier": checkpoint.classifier, **(extra or {})}
+    weights = {
+        f"{name}.{key}": tensor.detach().contiguous()
+        for name, network in networks.items()
+        for key, tensor in network.state_dict().items()
+    }
+    sidecar = {
+        "schema": SCHEMA,
+        "autoencoder": asdict(checkpoint.autoencoder.config),
+        "classifier": asdict(checkpoint.classifier.config),
+        "attributes": [{"name": a.name, "categories": list(a.categories)} for a in checkpoint.attributes],
+        "template": checkpoint.template,
+        "training": dict(checkpoint.training),
+    }
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(weights, partial / WEIGHTS)
+    (partial / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint back; networks are on the CPU and in eval mode.
+
+    Raises:
+        BundleError: a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    sidecar = _read_sidecar(folder / SIDECAR)
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"cannot read the checkpoint's weights {folder / WEIGHTS}: {error}") from error
+    try:
+        autoencoder = AutoEncoder(AutoEncoderConfig(**sidecar["autoencoder"]))
+        classifier = Classifier(ClassifierConfig(**sidecar["classifier"]))
+        attributes = AttributeSet(
+            [Attribute(name=a["name"], categories=tuple(a["categories"])) for a in sidecar["attributes"]]
+        )
+        template = tuple((float(x), float(y)) for x, y in sidecar["template"])
+    except (KeyError, TypeError, ValueError, FaderError) as error:
+        raise BundleError(f"{folder / SIDECAR} does not describe a model: {error!r}") from error
+    load_network(autoencoder, weights, "autoencoder", folder)
+    load_network(classifier, weights, "classifier", folder)
+    return Checkpoint(
+        autoencoder=autoencoder.eval(),
+        classifier=classifier.eval(),
+        attributes=attributes,
+        template=template,
+        training=sidecar.get("training", {}),
+    )
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    try:
+        sidecar = json.loads(path.read_text())
+    except OSError as error:
+        raise BundleError(
+            f"cannot read {path} ({error.strerror}): expected a checkpoint folder as fader-train writes it"
+        ) from error
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON ({error}): take another checkpoint") from error
+    if not isinstance(sidecar, dict) or sidecar.get("schema") != SCHEMA:
+        raise BundleError(f"{path} is not a checkpoint of schema {SCHEMA}: write it with this version's fader-train")
+    return sidecar
+
+
+def load_network(network: nn.Module, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+    """Load one network's weights out of a checkpoint's.
+
+    Raises:
+        BundleError: names or shapes do not fit the network.
+    """
+    own = {key.removeprefix(f"{name}."): tensor for key, tensor in weights.items() if key.startswith(f"{name}.")}
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise BundleError(f"the weights in {folder} do not fit its configuration: {detail}") from error

@@ -1,0 +1,51 @@
+"""The runtime: sliders on pictures and videos, without PyTorch.
+
+    with Editor.open() as editor:
+        edit_video(editor, "in.mp4", "out.mp4", {"Eyeglasses": 0.8})
+
+Names are loaded when they are first used, so that a command line answers at once.
+"""
+
+from typing import TYPE_CHECKING
+
+from fader.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from fader.runtime.editor import Editor
+    from fader.runtime.engines import ENGINES
+    from fader.runtime.faces.tracking import FaceOptions, TrackedFace
+    from fader.runtime.images import ImageReport, edit_image
+    from fader.runtime.latents import Latents
+    from fader.runtime.pipeline import VideoProgress, VideoReport, edit_video
+    from fader.runtime.video import EncodeOptions
+
+__all__ = [
+    "ENGINES",
+    "Editor",
+    "EncodeOptions",
+    "FaceOptions",
+    "ImageReport",
+    "Latents",
+    "TrackedFace",
+    "VideoProgress",
+    "VideoReport",
+    "edit_image",
+    "edit_video",
+]
+
+_HOMES = {
+    "ENGINES": "engines",
+    "Editor": "editor",
+    "EncodeOptions": "video",
+    "FaceOptions": "faces.tracking",
+    "ImageReport": "images",
+    "Latents": "latents",
+    "TrackedFace": "faces.tracking",
+    "VideoProgress": "pipeline",
+    "VideoReport": "pipeline",
+    "edit_image": "images",
+    "edit_video": "pipeline",
+}
+
+
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,0 +1,192 @@
+"""fader-run: sliders on a video, a picture or a folder of pictures."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fader.console import progress, run
+from fader.errors import ConfigError, MediaError
+
+if TYPE_CHECKING:
+    from fader.runtime import Editor, EncodeOptions, FaceOptions
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+EXAMPLES = """
+Examples:
+
+    fader-run video.mp4 --attr Eyeglasses=0.8
+
+    fader-run video.mp4 --attr Smiling=1.4 --attr Eyeglasses=1 -o both.mkv --crf 16
+
+    fader-run holiday/ --attr Smiling=1 -o smiling/
+
+    fader-run --list-attrs
+"""
+MODEL, OUTPUT, FACES = "Model", "Output", "Faces"
+
+
+@app.command(epilog=EXAMPLES)
+def run_command(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="INPUT", help="A video, a picture, or a folder of pictures.")
+    ] = None,
+    attr: Annotated[
+        list[str] | None,
+        typer.Option("--attr", help="NAME=VALUE: 0 absent, 1 present, beyond exaggerates. Repeat for several."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Target; default: INPUT with .edited before its ending.")
+    ] = None,
+    list_attrs: Annotated[bool, typer.Option("--list-attrs", help="Show the model's attributes and stop.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Bundle; default: the shipped one.", rich_help_panel=MODEL)
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Inference engine.", rich_help_panel=MODEL)] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=MODEL)] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="FFmpeg's name of an encoder; default: the source's.", rich_help_panel=OUTPUT)
+    ] = None,
+    crf: Annotated[
+        float | None, typer.Option(help="Quality, lower is better; default: near the source.", rich_help_panel=OUTPUT)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="The encoder's preset.", rich_help_panel=OUTPUT)] = None,
+    min_face: Annotated[
+        float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
+    ] = 0.04,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON; no progress bar.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")] = False,
+) -> None:
+    """Move attributes of every face by sliders, in a video, a picture or a folder of pictures.
+
+    Attributes that are not named stay as the model reads them from the face. A video keeps its resolution, frame rate,
+    time stamps, audio and subtitles.
+    """
+    from fader.runtime import Editor, EncodeOptions, FaceOptions
+
+    if not list_attrs and (source is None or not attr):
+        raise typer.BadParameter("name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names")
+    encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
+    values = _values(attr or [])
+    with Editor.open(model, engine=engine, threads=threads) as editor:
+        if list_attrs:
+            _show_attributes(editor, as_json=as_json)
+            return
+        assert source is not None
+        editor.model.check(values)
+        job = _Job(editor, values, encoding, FaceOptions(min_size=min_face), quiet=quiet or as_json)
+        reports = job.do(source, out)
+    if as_json:
+        typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=2))
+    elif not quiet:
+        for report in reports:
+            typer.echo(_sentence(report))
+
+
+def _values(options: list[str]) -> dict[str, str]:
+    values = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name or not value:
+            raise ConfigError(f"--attr {option}: expected NAME=VALUE, such as --attr Eyeglasses=0.8")
+        values[name] = value
+    return values
+
+
+def _show_attributes(editor: "Editor", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([{"name": a.name, "categories": a.categories} for a in editor.attributes]))
+        return
+    for attribute in editor.attributes:
+        what = "slider: 0 absent, 1 present" if attribute.is_boolean else f"one of {', '.join(attribute.categories)}"
+        typer.echo(f"{attribute.name:16} {what}")
+
+
+class _Job:
+    """One call's inputs, whatever kind they are."""
+
+    def __init__(
+        self,
+        editor: "Editor",
+        values: dict[str, str],
+        encoding: "EncodeOptions",
+        faces: "FaceOptions",
+        *,
+        quiet: bool,
+    ) -> None:
+        self._editor, self._values, self._encoding, self._faces, self._quiet = editor, values, encoding, faces, quiet
+
+    def do(self, source: Path, out: Path | None) -> list[Any]:
+        from fader.image import IMAGE_SUFFIXES
+
+        if source.is_dir():
+            return self._folder(source, out or source.with_name(f"{source.name}.edited"))
+        if source.suffix.lower() in IMAGE_SUFFIXES:
+            return [self._image(source, out or _beside(source))]
+        return [self._video(source, out or _beside(source))]
+
+    def _folder(self, source: Path, out: Path) -> list[Any]:
+        from fader.runtime.images import images_in
+
+        paths = images_in(source)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(f"cannot make the folder {out}: {error.strerror}; choose another with -o") from error
+        reports = []
+        with progress(source.name, unit="images", total=len(paths), quiet=self._quiet) as bar:
+            for done, path in enumerate(paths, start=1):
+                reports.append(self._image(path, out / path.name))
+                bar.at(done)
+        return reports
+
+    def _image(self, source: Path, out: Path) -> Any:
+        from fader.runtime import edit_image
+
+        return edit_image(self._editor, source, out, self._values)
+
+    def _video(self, source: Path, out: Path) -> Any:
+        from fader.runtime import VideoProgress, edit_video
+
+        with progress(source.name, unit="frames", quiet=self._quiet) as bar:
+
+            def show(now: VideoProgress) -> None:
+                bar.at(now.frames, now.total)
+
+            return edit_video(
+                self._editor,
+                source,
+                out,
+                self._values,
+                encoding=self._encoding,
+                faces=self._faces,
+                on_progress=show,
+            )
+
+
+def _beside(source: Path) -> Path:
+    # GIF holds 256 colours a frame and no sound; an edited one is better off as a video.
+    suffix = ".mp4" if source.suffix.lower() == ".gif" else source.suffix
+    return source.with_name(f"{source.stem}.edited{suffix}")
+
+
+def _sentence(report: Any) -> str:
+    if hasattr(report, "frames"):
+        return (
+            f"{report.target}: a face edited in {report.frames_edited} of {report.frames} frames "
+            f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks), "
+            f"{report.frames / max(report.seconds, 1e-9):.1f} frames/s on {report.engine}"
+        )
+    return f"{report.target}: {report.faces_edited} of {report.faces} faces edited"
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)

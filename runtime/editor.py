@@ -1,0 +1,241 @@
+"""The embedding API: open a bundle once, encode once, decode with as many values as you like.
+
+    with Editor.open() as editor:
+        latents = editor.encode(crops)
+        for smile in (0.0, 0.5, 1.0):
+            show(editor.decode(latents, {"Smiling": smile}))
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.attributes import AttributeSet, Value
+from fader.bundle import Bundle, shipped_bundle
+from fader.errors import ConfigError
+from fader.image import from_model
+from fader.runtime.engines import open_engine
+from fader.runtime.latents import Latents
+from fader.runtime.model import Model
+
+if TYPE_CHECKING:
+    import av
+
+    from fader.runtime.faces.detector import FaceDetector
+    from fader.runtime.faces.tracking import FaceOptions, Tracker
+    from fader.runtime.stages import Edited
+
+__all__ = ["Editor"]
+
+CACHE_BYTES = 256 * 2**20
+MAX_BATCH = 8
+
+
+class Editor:
+    """A loaded model and everything that edits pictures with it.
+
+    encode and decode may be called from several threads; edit and stream each use detectors of their own.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Wrap a loaded model; `Editor.open` is the usual way."""
+        self.model = model
+
+    @classmethod
+    def open(
+        cls,
+        bundle: str | Path | None = None,
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        max_batch: int = MAX_BATCH,
+    ) -> Self:
+        """Verify and load a bundle.
+
+        Args:
+            bundle: Folder as fader-export writes it; None for the shipped model.
+            engine: "auto", or a name of `fader.runtime.ENGINES`.
+            threads: CPU threads of the engine; None for all processors of this process.
+            cache_bytes: Bound of the memory cache of latents; 0 for none.
+            max_batch: Images in one call of the engine at most, 1 or more.
+
+        Raises:
+            BundleError: the bundle is missing or damaged.
+            EngineError: the engine is not installed here.
+            ConfigError: an unknown engine, or a bound below its range.
+        """
+        if cache_bytes < 0 or max_batch < 1 or (threads is not None and threads < 1):
+            raise ConfigError(
+                f"found {cache_bytes = }, {max_batch = }, {threads = }: expected 0 or more, 1 or more, 1 or more"
+            )
+        loaded = Bundle(Path(bundle) if bundle is not None else shipped_bundle())
+        return cls(
+            Model(
+                loaded,
+                open_engine(loaded, engine, threads=threads),
+                cache_bytes=cache_bytes,
+                max_batch=max_batch,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.model.engine.close()
+
+    @property
+    def attributes(self) -> AttributeSet:
+        """The model's sliders."""
+        return self.model.attributes
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the model's crops, pixels."""
+        return self.model.image_size
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that was chosen."""
+        return self.model.engine.name
+
+    def encode(self, crops: Any) -> Latents:
+        """Encode aligned crops: the slow half, needed once. Crops seen before come from the memory cache.
+
+        Args:
+            crops: (N, image_size, image_size, 3) uint8 RGB, a NumPy array or anything on the CPU with `__dlpack__`.
+
+        Returns:
+            Latents of batch N.
+
+        Raises:
+            ConfigError: another shape or type.
+        """
+        return self.model.encode(_array(crops))
+
+    def decode(self, latents: Latents, values: Mapping[str, Value]) -> NDArray[np.uint8]:
+        """Render latents with the given attribute values.
+
+        Args:
+            latents: From `encode` of this same bundle; batch N.
+            values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); attributes that are
+                not named keep the classifier's estimate.
+
+        Returns:
+            (N, image_size, image_size, 3) uint8 RGB.
+
+        Raises:
+            BundleError: the latents come from another bundle.
+            ConfigError: an attribute is unknown, or a value is not finite.
+
+        Source: Lample et al. 2017, section 3.
+        """
+        return from_model(self.model.render(latents, self.attributes.apply(values, latents.source_NA)))
+
+    def edit(self, images: Any, values: Mapping[str, Value]) -> NDArray[np.uint8]:
+        """Edit every face in whole pictures.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB, upright, a NumPy array or anything on the CPU with `__dlpack__`.
+            values: As for `decode`.
+
+        Returns:
+            (N, H, W, 3) uint8 RGB, a copy; pixels outside the faces keep their values.
+
+        Raises:
+            ConfigError: another shape or type, an unknown attribute, or a value that is not finite.
+        """
+        import av  # noqa: PLC0415  # decoding and encoding alone must not wait for it
+
+        pictures = _array(images)
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise ConfigError(
+                f"found images of shape {pictures.shape} and type {pictures.dtype}, expected (N, H, W, 3) uint8 RGB"
+            )
+        frames = (av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24") for picture in pictures)
+        edited = [done.frame.to_ndarray() for done in self.edit_frames(frames, values)]
+        return np.stack(edited).astype(np.uint8, copy=False) if edited else pictures.copy()
+
+    def edit_frames(self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value]) -> "Iterator[Edited]":
+        """Edit unrelated frames, each searched for faces anew.
+
+        Args:
+            frames: Upright, any pixel format.
+            values: As for `decode`.
+
+        Yields:
+            The frames in order, with the faces that were found.
+
+        Raises:
+            ConfigError: an attribute is unknown, or a value is not finite.
+        """
+        from fader.runtime.stages import FaceFrame, crops_of, paste, render  # noqa: PLC0415
+        from fader.runtime.video.planes import FramePlanes  # noqa: PLC0415
+
+        self.model.check(values)
+        detector = self._detector()
+
+        def found() -> Iterator[FaceFrame]:
+            for frame in frames:
+                planes = FramePlanes(frame)
+                faces = self._tracker(detector).update(planes, 0.0)
+                yield FaceFrame(planes=planes, faces=faces, crops=crops_of(planes, faces, self.image_size))
+
+        return paste(render(found(), self.model, values, follow=False))
+
+    def stream(
+        self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value], *, rotation: int = 0
+    ) -> "Iterator[av.VideoFrame]":
+        """Edit the frames of one video as they come.
+
+        Args:
+            frames: Decoded frames in display order, any pixel format, with time stamps. They are not changed: a frame
+                that is edited is copied first.
+            values: As for `decode`.
+            rotation: Degrees counter-clockwise by which frames are turned for display: 0, 90, 180 or 270.
+
+        Yields:
+            The frames in the same order, format and with the same time stamps, up to 16 frames late.
+
+        Raises:
+            ConfigError: an attribute is unknown, or a value is not finite.
+        """
+        from fader.runtime.stages import find_faces, paste, render  # noqa: PLC0415
+
+        self.model.check(values)
+        found = find_faces(frames, self._tracker(self._detector()), self.image_size, rotation=rotation)
+        return (done.frame for done in paste(render(found, self.model, values)))
+
+    def tracker(self, options: "FaceOptions | None" = None) -> "Tracker":
+        """Return a new tracker for one video, with the bundle's detector and template."""
+        return self._tracker(self._detector(), options)
+
+    def _detector(self) -> "FaceDetector":
+        from fader.runtime.faces.detector import FaceDetector  # noqa: PLC0415
+
+        bundle = self.model.bundle
+        return FaceDetector(*(bundle.graph(f"detector_{stage}") for stage in "pro"))
+
+    def _tracker(self, detector: "FaceDetector", options: "FaceOptions | None" = None) -> "Tracker":
+        from fader.runtime.faces.tracking import Tracker  # noqa: PLC0415
+
+        return Tracker(detector, self.model.template, self.image_size, options=options)
+
+
+def _array(images: Any) -> NDArray[Any]:
+    if isinstance(images, np.ndarray):
+        return images
+    if hasattr(images, "__dlpack__"):
+        return np.from_dlpack(images)
+    return np.asarray(images)

@@ -1,0 +1,45 @@
+"""ONNX Runtime sessions with the settings that fader uses; the only place that imports onnxruntime."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fader.errors import EngineError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["available_threads", "open_session"]
+
+
+def available_threads() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession":
+    """Load a graph for the CPU.
+
+    Args:
+        graph: ONNX file.
+        threads: Threads inside an operator, 1 or more.
+
+    Raises:
+        EngineError: ONNX Runtime is not installed, or refuses the graph.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
+    except ImportError as error:
+        raise EngineError(
+            "ONNX Runtime is not installed: pip install 'fader[cpu]' (or 'fader[gpu]', not both)"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Several small graphs take turns here: threads that spin for the next call take the processor from the others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base but Exception
+        raise EngineError(f"ONNX Runtime refuses {graph}: {str(error).splitlines()[0]}") from error

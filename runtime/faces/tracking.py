@@ -1,0 +1,197 @@
+"""Faces followed through a video: which face is which, and where the model's crop lies in every frame.
+
+The last stage of the detector follows each face from frame to frame (0.3 ms a face); the whole detector runs every few
+frames, when a face is nearly lost, and at cuts.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.runtime.faces.alignment import anchors, fit_error, fit_similarity
+from fader.runtime.faces.boxes import overlap, square
+from fader.runtime.faces.detector import Detection, FaceDetector
+from fader.runtime.faces.smoothing import SimilarityFilter
+
+__all__ = ["FaceOptions", "FrameView", "TrackedFace", "Tracker"]
+
+GOOD_SCORE = 0.7
+LOST_SCORE = 0.3
+SAME_FACE = 0.3
+TURN_FROM, TURN_TO = 0.06, 0.10
+CUT = 40.0
+CUT_THUMBNAIL = 32
+
+
+class FrameView(Protocol):
+    """What tracking reads of a frame; `fader.runtime.video.planes.FramePlanes` is one."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+
+    def thumbnail(self, long_side: int) -> tuple[NDArray[np.uint8], float]:
+        """Return a small upright (h, w, 3) uint8 RGB picture and its scale."""
+
+    def sample(self, matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+        """Return a (size, size, 3) float32 RGB crop, 0 to 255."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaceOptions:
+    """How faces are searched for."""
+
+    min_size: float = 0.04
+    """Side of the smallest face, as a share of the frame's longer side."""
+    detect_every: int = 6
+    """Frames between two searches of the whole frame."""
+    detection_side: int = 640
+    """Longer side, in pixels, of the picture that is searched."""
+    max_faces: int = 16
+    """Faces followed at once, the best first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackedFace:
+    """One face in one frame."""
+
+    track: int
+    """Number of the track, from 0, never used twice in a video."""
+    matrix: NDArray[np.float64]
+    """(2, 3) smoothed similarity from the displayed frame to the model's crop."""
+    landmarks: NDArray[np.float32]
+    """(5, 2) in displayed pixels, not smoothed."""
+    score: float
+    """The detector's probability, 0 to 1."""
+    strength: float
+    """1 for a face seen from the front, falling to 0 where it is turned too far to align."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Track:
+    number: int
+    face: Detection
+    filter: SimilarityFilter
+    time_s: float
+    misses: int = 0
+
+
+class Tracker:
+    """Follows the faces of one video, frame by frame, in order."""
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        template: NDArray[np.float64],
+        size: int,
+        *,
+        options: FaceOptions | None = None,
+    ) -> None:
+        """Start before the first frame.
+
+        Args:
+            detector: Used by this tracker alone while it runs.
+            template: (3, 2) the bundle's template, pixels of the crop.
+            size: Height and width of the crop.
+            options: How to search.
+        """
+        self._detector, self._template, self._size = detector, template, size
+        self._options = options or FaceOptions()
+        self._tracks: list[_Track] = []
+        self._next_number = 0
+        self._since_detection = self._options.detect_every
+        self._last_thumbnail: NDArray[np.float32] | None = None
+
+    def update(self, view: FrameView, time_s: float) -> list[TrackedFace]:
+        """Find the faces of the next frame.
+
+        Args:
+            view: The frame.
+            time_s: Its presentation time, seconds.
+
+        Returns:
+            Faces in the order of their tracks; those hardly visible are left out.
+        """
+        if self._is_cut(view):
+            self._tracks.clear()
+            self._since_detection = self._options.detect_every
+        doubtful = self._follow(view)
+        self._since_detection += 1
+        if doubtful or self._since_detection >= self._options.detect_every:
+            self._search(view, time_s)
+            self._since_detection = 0
+        return [self._place(track, time_s) for track in self._tracks if track.face.score >= LOST_SCORE]
+
+    def _is_cut(self, view: FrameView) -> bool:
+        thumbnail = view.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)
+        last, self._last_thumbnail = self._last_thumbnail, thumbnail
+        return last is not None and (last.shape != thumbnail.shape or float(np.abs(last - thumbnail).mean()) > CUT)
+
+    def _follow(self, view: FrameView) -> bool:
+        """Move every track to the new frame; return whether one of them is nearly lost."""
+        if not self._tracks:
+            return False
+        boxes = square(np.stack([track.face.box for track in self._tracks]))
+        for track, face in zip(self._tracks, self._detector.refine(view.sample, boxes), strict=True):
+            track.misses = 0 if face.score >= GOOD_SCORE else track.misses + 1
+            # A box refined from a face that is not there drifts away, so a lost face's last place is kept.
+            if face.score < LOST_SCORE:
+                face = Detection(box=track.face.box, score=face.score, landmarks=track.face.landmarks)  # noqa: PLW2901
+            track.face = face
+        self._tracks = _without_doubles([t for t in self._tracks if t.misses <= self._options.detect_every])
+        return any(track.misses == 1 for track in self._tracks)
+
+    def _search(self, view: FrameView, time_s: float) -> None:
+        options = self._options
+        picture, scale = view.thumbnail(options.detection_side)
+        min_size = max(12.0, options.min_size * max(picture.shape[:2]))
+        found = self._detector.detect(picture, min_size=min_size)[: options.max_faces]
+        if not found:
+            return
+        boxes = square(np.stack([(face.box + 0.5) / scale - 0.5 for face in found]))
+        # Landmarks come from the full resolution, for new faces as for those that are followed.
+        for face in self._detector.refine(view.sample, boxes):
+            if face.score >= GOOD_SCORE:
+                self._assign(face, time_s)
+
+    def _assign(self, face: Detection, time_s: float) -> None:
+        if self._tracks:
+            overlaps = overlap(face.box, np.stack([track.face.box for track in self._tracks]))
+            best = self._tracks[int(np.argmax(overlaps))]
+            if float(np.max(overlaps)) > SAME_FACE:
+                if best.misses:
+                    best.face, best.misses = face, 0
+                return
+        if len(self._tracks) < self._options.max_faces:
+            new_filter = SimilarityFilter(self._size)
+            self._tracks.append(_Track(number=self._next_number, face=face, filter=new_filter, time_s=time_s))
+            self._next_number += 1
+
+    def _place(self, track: _Track, time_s: float) -> TrackedFace:
+        points = anchors(track.face.landmarks)
+        matrix = fit_similarity(points, self._template)
+        error = fit_error(matrix, points, self._template) / self._size
+        strength = float(np.clip((TURN_TO - error) / (TURN_TO - TURN_FROM), 0, 1))
+        smooth = track.filter(matrix, time_s - track.time_s)
+        track.time_s = time_s
+        return TrackedFace(
+            track=track.number,
+            matrix=smooth,
+            landmarks=track.face.landmarks,
+            score=track.face.score,
+            strength=strength,
+        )
+
+
+def _without_doubles(tracks: list[_Track]) -> list[_Track]:
+    """Drop the younger of two tracks that came to follow the same face."""
+    kept: list[_Track] = []
+    for track in tracks:
+        if kept:
+            overlaps = overlap(track.face.box, np.stack([other.face.box for other in kept]))
+            if float(np.max(overlaps)) > 0.6:
+                continue
+        kept.append(track)
+    return kept

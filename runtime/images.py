@@ -1,0 +1,77 @@
+"""Still images: read in their own depth, edited by the same planes as video, written without loss of alpha or bits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.attributes import Value
+from fader.errors import ConfigError, MediaError
+from fader.image import IMAGE_SUFFIXES, read_image, write_image
+from fader.runtime.editor import Editor
+from fader.runtime.stages import Edited
+
+__all__ = ["ImageReport", "edit_image", "images_in"]
+
+FORMATS = {(np.dtype(np.uint8), 3): "rgb24", (np.dtype(np.uint8), 4): "rgba"} | {
+    (np.dtype(np.uint16), 3): "rgb48le",
+    (np.dtype(np.uint16), 4): "rgba64le",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageReport:
+    """What was done to an image."""
+
+    source: Path
+    """The file read."""
+    target: Path
+    """The file written."""
+    faces: int
+    """Faces found."""
+    faces_edited: int
+    """Faces whose pixels changed."""
+
+
+def edit_image(editor: Editor, source: str | Path, target: str | Path, values: Mapping[str, Value]) -> ImageReport:
+    """Edit every face in an image file.
+
+    Args:
+        editor: The model.
+        source: JPEG, PNG, WebP, TIFF or BMP file, 8 or 16 bit, with or without alpha.
+        target: File to write; its suffix chooses the format. JPEG is written at quality 95, without alpha.
+        values: As for `Editor.decode`.
+
+    Raises:
+        ConfigError: an attribute is unknown, a value is not finite, or the target is the source.
+        MediaError: the source cannot be read or the target cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ConfigError(f"the output {target} is the input: choose another name with -o")
+    pixels = read_image(source)
+    done = _edit(editor, pixels, values)
+    write_image(target, done.frame.to_ndarray())
+    return ImageReport(source=source, target=target, faces=len(done.faces), faces_edited=done.n_edited)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder, by name.
+
+    Raises:
+        MediaError: it holds none.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise MediaError(f"{folder} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
+    return paths
+
+
+def _edit(editor: Editor, pixels: NDArray[Any], values: Mapping[str, Value]) -> Edited:
+    form = FORMATS[pixels.dtype, pixels.shape[2]]
+    frame = av.VideoFrame.from_ndarray(pixels, format=form)
+    return next(editor.edit_frames([frame], values))

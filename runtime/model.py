@@ -1,0 +1,135 @@
+"""A loaded model: crops to latents, and latents with attribute values to renderings.
+
+Shapes: N images, C channels, S image size, A attribute columns.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.attributes import AttributeSet, Value
+from fader.bundle import Bundle
+from fader.errors import BundleError, ConfigError
+from fader.image import to_model
+from fader.runtime.cache import LatentCache, image_key
+from fader.runtime.engines import Engine
+from fader.runtime.latents import Latents
+
+__all__ = ["Model"]
+
+
+class Model:
+    """A bundle on an engine, with a memory cache of latents."""
+
+    def __init__(self, bundle: Bundle, engine: Engine, *, cache_bytes: int, max_batch: int) -> None:
+        """Join the parts.
+
+        Args:
+            bundle: Verified bundle.
+            engine: Has loaded that bundle.
+            cache_bytes: Bound of the memory cache; 0 for none.
+            max_batch: Images in one call of the engine at most.
+        """
+        self.bundle, self.engine, self.max_batch = bundle, engine, max_batch
+        self.cache = LatentCache(cache_bytes)
+
+    @property
+    def attributes(self) -> AttributeSet:
+        """The sliders."""
+        return self.bundle.manifest.attributes
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the model's images, pixels."""
+        return self.bundle.manifest.image_size
+
+    @property
+    def template(self) -> NDArray[np.float64]:
+        """(3, 2) alignment template, pixels of the crop."""
+        return np.array(self.bundle.manifest.template, dtype=np.float64)
+
+    def encode(self, crops_NSS3: NDArray[Any]) -> Latents:
+        """Encode aligned crops, each only once as long as the cache holds it.
+
+        Args:
+            crops_NSS3: (N, S, S, 3) uint8 RGB.
+
+        Raises:
+            ConfigError: another shape or type.
+        """
+        size = self.image_size
+        if crops_NSS3.dtype != np.uint8 or crops_NSS3.shape[1:] != (size, size, 3):
+            raise ConfigError(
+                f"found images of shape {crops_NSS3.shape} and type {crops_NSS3.dtype}, expected "
+                f"(N, {size}, {size}, 3) uint8 RGB, aligned; Editor.edit takes whole pictures"
+            )
+        if not len(crops_NSS3):
+            return self._join([])
+        if not self.cache.max_bytes:
+            return self._encode(crops_NSS3)
+        keys = [image_key(crop) for crop in crops_NSS3]
+        entries = self.cache.get(keys)
+        fresh = [i for i, entry in enumerate(entries) if entry is None]
+        if fresh:
+            made = self._encode(crops_NSS3[fresh])
+            for row, i in enumerate(fresh):
+                # a copy: a view would keep the whole batch alive
+                entries[i] = made[np.array([row])]
+                self.cache.put(keys[i], entries[i])
+        return self._join([entry for entry in entries if entry is not None])
+
+    def render(self, latents: Latents, values_NA: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Render latents with attribute columns as (N, 3, S, S) float32 in [-1, 1].
+
+        Raises:
+            BundleError: the latents come from another bundle.
+        """
+        if latents.bundle_id != self.bundle.id:
+            raise BundleError(
+                f"these latents were made by bundle {latents.bundle_id[:12]}, this is {self.bundle.id[:12]}: "
+                "encode the images again"
+            )
+        parts = [
+            self.engine.decode(latents[rows].tensors, values_NA[rows]) for rows in self._batches(len(latents))
+        ]
+        size = self.image_size
+        return np.concatenate(parts) if parts else np.empty((0, 3, size, size), np.float32)
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Refuse values that this model does not know.
+
+        Raises:
+            ConfigError: an attribute is unknown, or a value is not valid.
+        """
+        self.attributes.apply(values, np.zeros((1, self.attributes.n_columns), np.float32))
+
+    def _encode(self, crops_NSS3: NDArray[np.uint8]) -> Latents:
+        parts = []
+        for rows in self._batches(len(crops_NSS3)):
+            pixels_NCHW = to_model(crops_NSS3[rows])
+            tensors = self.engine.encode(pixels_NCHW)
+            source_NA = self.engine.classify(pixels_NCHW)
+            parts.append(Latents(tensors=tensors, source_NA=source_NA, bundle_id=self.bundle.id))
+        return self._join(parts)
+
+    def _batches(self, n: int) -> list[slice]:
+        return [slice(start, min(start + self.max_batch, n)) for start in range(0, n, self.max_batch)]
+
+    def _join(self, parts: list[Latents]) -> Latents:
+        if len(parts) == 1:
+            return parts[0]
+        empty = [np.empty((0, *latent.shape), np.float32) for latent in self.bundle.manifest.latents]
+        return Latents(
+            tensors=tuple(
+                np.concatenate([part.tensors[i] for part in parts]) if parts else empty[i]
+                for i in range(len(empty))
+            ),
+            source_NA=(
+                np.concatenate([part.source_NA for part in parts])
+                if parts
+                else np.empty((0, self.attributes.n_columns), np.float32)
+            ),
+            bundle_id=self.bundle.id,
+        )

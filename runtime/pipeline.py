@@ -1,0 +1,134 @@
+"""From one video file to another: decoding, faces, rendering, pasting and encoding run side by side in bounded queues."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from fader.attributes import Value
+from fader.runtime.editor import Editor
+from fader.runtime.faces.tracking import FaceOptions
+from fader.runtime.prefetch import prefetch
+from fader.runtime.stages import Edited, find_faces, paste, render
+from fader.runtime.video import EncodeOptions, VideoSource, VideoTarget
+
+__all__ = ["VideoProgress", "VideoReport", "edit_video"]
+
+QUEUE = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoProgress:
+    """How far a video is; given to `on_progress` after every frame."""
+
+    frames: int
+    """Frames written."""
+    total: int | None
+    """Frames in all, as the container says; None if it does not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoReport:
+    """What was done to a video."""
+
+    source: Path
+    """The file read."""
+    target: Path
+    """The file written."""
+    frames: int
+    """Frames written, as many as were read."""
+    frames_with_faces: int
+    """Frames in which a face was found."""
+    frames_edited: int
+    """Frames in which a pixel changed."""
+    faces: int
+    """Faces found, summed over frames."""
+    faces_edited: int
+    """Faces whose pixels changed, summed over frames."""
+    tracks: int
+    """Different faces that were followed."""
+    seconds: float
+    """Time taken."""
+    engine: str
+    """The engine that rendered."""
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.frames = self.with_faces = self.edited = self.faces = self.faces_edited = 0
+        self.tracks: set[int] = set()
+
+    def add(self, done: Edited) -> None:
+        self.frames += 1
+        self.with_faces += bool(done.faces)
+        self.edited += bool(done.n_edited)
+        self.faces += len(done.faces)
+        self.faces_edited += done.n_edited
+        self.tracks.update(face.track for face in done.faces)
+
+
+def edit_video(
+    editor: Editor,
+    source: str | Path,
+    target: str | Path,
+    values: Mapping[str, Value],
+    *,
+    encoding: EncodeOptions | None = None,
+    faces: FaceOptions | None = None,
+    on_progress: Callable[[VideoProgress], None] = lambda progress: None,
+) -> VideoReport:
+    """Edit every face in a video; everything else of it is kept.
+
+    Resolution, frame count, time stamps, rotation, colour description and metadata stay; audio, subtitle and other streams
+    are copied. The target appears under its name only when it is whole.
+
+    Args:
+        editor: The model.
+        source: Video file.
+        target: File to write; its suffix chooses the container.
+        values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); unnamed attributes keep
+            what the classifier reads from the face.
+        encoding: Codec, quality and speed; by default the source's codec at a quality near the source's.
+        faces: How faces are searched for.
+        on_progress: Called in this thread after every frame; an exception in it stops the work and leaves no file.
+
+    Raises:
+        ConfigError: an unknown attribute or codec, a value that is not finite, or a target that is the source.
+        MediaError: the source cannot be read or the target cannot be written.
+        EngineError: the engine failed.
+    """
+    editor.model.check(values)
+    began = time.monotonic()
+    count = _Count()
+    with VideoSource(source) as reading, VideoTarget.open(target, reading, encoding) as writing, ExitStack() as threads:
+        decoded = threads.enter_context(prefetch(reading.items(), QUEUE, name="fader-decode"))
+        found = threads.enter_context(
+            prefetch(
+                find_faces(decoded, editor.tracker(faces), editor.image_size, rotation=reading.rotation),
+                QUEUE,
+                name="fader-faces",
+            )
+        )
+        rendered = threads.enter_context(
+            prefetch(paste(render(found, editor.model, values)), QUEUE, name="fader-render")
+        )
+        for item in rendered:
+            if isinstance(item, Edited):
+                writing.write(item.frame)
+                count.add(item)
+                on_progress(VideoProgress(frames=count.frames, total=reading.frame_count))
+            else:
+                writing.write(item)
+    return VideoReport(
+        source=Path(source),
+        target=Path(target),
+        frames=count.frames,
+        frames_with_faces=count.with_faces,
+        frames_edited=count.edited,
+        faces=count.faces,
+        faces_edited=count.faces_edited,
+        tracks=len(count.tracks),
+        seconds=time.monotonic() - began,
+        engine=editor.engine_name,
+    )

@@ -1,0 +1,77 @@
+"""Stages in threads: a generator runs ahead of its reader by a bounded number of items."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+__all__ = ["prefetch"]
+
+T = TypeVar("T")
+_POLL_S = 0.1
+
+
+class _Failure:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_END = object()
+
+
+@contextmanager
+def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[T]]:
+    """Run an iterable in a thread of its own while the body reads what it yields, in order.
+
+    An exception in it is raised in the reader, with its cause. When the body ends, for whatever reason, the thread stops
+    after the item that it is at, and a generator is closed there.
+
+    Args:
+        items: Read by the new thread alone.
+        depth: Items that may wait, 1 or more; memory is bounded by them.
+        name: Of the thread.
+    """
+    waiting: queue.Queue[object] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(item: object) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    break
+            else:
+                put(_END)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the reader
+            put(_Failure(error))
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    try:
+        yield _drain(waiting)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _drain(waiting: "queue.Queue[object]") -> Iterator[T]:  # type: ignore[type-var]
+    while True:
+        item = waiting.get()
+        if item is _END:
+            return
+        if isinstance(item, _Failure):
+            raise item.error
+        yield item  # type: ignore[misc]

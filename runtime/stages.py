@@ -1,0 +1,151 @@
+"""The way a frame takes: its faces are found, rendered with other values, and the difference goes back into its planes.
+
+Each stage is a plain generator that keeps the order; things that are not frames pass through untouched, so that copied
+packets keep their place between the frames.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.attributes import Value
+from fader.runtime.faces.tracking import TrackedFace, Tracker
+from fader.runtime.model import Model
+from fader.runtime.paste import delta
+from fader.runtime.video.planes import FramePlanes
+
+__all__ = ["Edited", "FaceFrame", "crops_of", "find_faces", "paste", "render"]
+
+P = TypeVar("P")
+MAX_WAITING = 16
+"""Frames that wait for a batch of faces to fill; memory is bounded by it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class FaceFrame:
+    """A frame on its way, with its faces."""
+
+    planes: FramePlanes
+    """The frame."""
+    faces: list[TrackedFace]
+    """Its faces."""
+    crops: NDArray[np.uint8]
+    """(faces, S, S, 3) uint8 RGB."""
+    deltas: list[NDArray[np.float32]] = field(default_factory=list)
+    """For each face (S, S, 3) float32, what to add; filled by `render`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edited:
+    """A finished frame."""
+
+    frame: av.VideoFrame
+    """The frame."""
+    faces: tuple[TrackedFace, ...]
+    """Faces that were found in it."""
+    n_edited: int
+    """Faces whose pixels changed."""
+
+
+def find_faces(
+    items: Iterable[av.VideoFrame | P], tracker: Tracker, size: int, *, rotation: int = 0
+) -> Iterator[FaceFrame | P]:
+    """Find, follow and cut out the faces of each frame.
+
+    Args:
+        items: Frames in display order, among other things.
+        tracker: Used by this generator alone.
+        size: Height and width of the crops.
+        rotation: Degrees counter-clockwise by which frames are turned for display.
+    """
+    for item in items:
+        if isinstance(item, av.VideoFrame):
+            planes = FramePlanes(item, rotation=rotation)
+            faces = tracker.update(planes, float(item.time or 0.0))
+            yield FaceFrame(planes=planes, faces=faces, crops=crops_of(planes, faces, size))
+        else:
+            yield item
+
+
+def crops_of(planes: FramePlanes, faces: list[TrackedFace], size: int) -> NDArray[np.uint8]:
+    """Return the (faces, size, size, 3) uint8 RGB crops of a frame's faces."""
+    crops = np.empty((len(faces), size, size, 3), np.uint8)
+    for crop, face in zip(crops, faces, strict=True):
+        crop[...] = np.rint(planes.sample(face.matrix, size))
+    return crops
+
+
+def render(
+    items: Iterable[FaceFrame | P], model: Model, values: Mapping[str, Value], *, follow: bool = True
+) -> Iterator[FaceFrame | P]:
+    """Compute what each face's edit changes, several frames' faces in one batch.
+
+    Args:
+        items: Frames with faces, among other things.
+        model: Encodes and decodes.
+        values: The wanted values; unnamed attributes keep the source's estimate.
+        follow: Whether frames belong to one video, so that estimates are averaged over each track.
+    """
+    estimates = _Estimates() if follow else None
+    waiting: list[FaceFrame | P] = []
+    n_faces = 0
+    for item in items:
+        waiting.append(item)
+        n_faces += len(item.faces) if isinstance(item, FaceFrame) else 0
+        if n_faces >= model.max_batch or len(waiting) >= MAX_WAITING:
+            yield from _rendered(waiting, model, values, estimates)
+            waiting, n_faces = [], 0
+    yield from _rendered(waiting, model, values, estimates)
+
+
+def paste(items: Iterable[FaceFrame | P]) -> Iterator[Edited | P]:
+    """Add the changes to the frames' planes."""
+    for item in items:
+        if isinstance(item, FaceFrame):
+            n_edited = 0
+            for face, change in zip(item.faces, item.deltas, strict=True):
+                if np.any(change):
+                    item.planes.add(change, face.matrix)
+                    n_edited += 1
+            yield Edited(frame=item.planes.frame, faces=tuple(item.faces), n_edited=n_edited)
+        else:
+            yield item
+
+
+class _Estimates:
+    """The classifier's estimate for each track: the mean over its frames so far."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, NDArray[np.float64]] = {}
+        self._counts: dict[int, int] = {}
+
+    def add(self, track: int, source_A: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._sums[track] = self._sums.get(track, np.zeros(len(source_A))) + source_A
+        self._counts[track] = self._counts.get(track, 0) + 1
+        return np.asarray(self._sums[track] / self._counts[track], dtype=np.float32)
+
+
+def _rendered(
+    waiting: list[FaceFrame | P], model: Model, values: Mapping[str, Value], estimates: _Estimates | None
+) -> Iterator[FaceFrame | P]:
+    frames = [item for item in waiting if isinstance(item, FaceFrame) and item.faces]
+    if frames:
+        latents = model.encode(np.concatenate([frame.crops for frame in frames]))
+        faces = [face for frame in frames for face in frame.faces]
+        source_NA = latents.source_NA
+        if estimates is not None:
+            rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
+            source_NA = np.stack(rows)
+        wanted_NA = model.attributes.apply(values, source_NA)
+        edited_NCHW, same_NCHW = model.render(latents, wanted_NA), model.render(latents, source_NA)
+        changes = [
+            delta(edited, same, strength=face.strength)
+            for edited, same, face in zip(edited_NCHW, same_NCHW, faces, strict=True)
+        ]
+        for frame in frames:
+            frame.deltas, changes = changes[: len(frame.faces)], changes[len(frame.faces) :]
+    yield from waiting

@@ -1,0 +1,94 @@
+"""Between a frame's components and RGB, and between changes of both: matrix, range and bit depth of the stream.
+
+Source: ITU-R BT.601, BT.709, BT.2020; matrix codes of ITU-T H.273.
+"""
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Colour"]
+
+BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)
+WEIGHTS = {1: BT709, 4: (0.30, 0.11), 5: BT601, 6: BT601, 7: (0.212, 0.087), 9: BT2020, 10: BT2020}
+"""H.273 matrix code to the weights of red and blue."""
+HD_HEIGHT = 720
+FULL_RANGE = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Colour:
+    """How one frame's components stand for colours."""
+
+    model: str
+    """"yuv", "gray" or "rgb"; components come in this order of letters."""
+    kr: float
+    """Weight of red in luma."""
+    kb: float
+    """Weight of blue in luma."""
+    full: bool
+    """Whether components use their whole range."""
+    bits: int
+    """Bits of a component."""
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> "Colour":
+        """Read a frame's colour description; an unspecified matrix is BT.709 from 720 lines on, BT.601 below."""
+        name = frame.format.name
+        parts = frame.format.components
+        model = "rgb" if frame.format.is_rgb else "gray" if name.startswith("gray") else "yuv"
+        guess = BT709 if frame.height >= HD_HEIGHT else BT601
+        kr, kb = WEIGHTS.get(int(frame.colorspace), guess)
+        full = model == "rgb" or name.startswith("yuvj") or int(frame.color_range) == FULL_RANGE
+        # swscale's gray has full range unless the stream says otherwise
+        full = full or (model == "gray" and int(frame.color_range) == 0)
+        return cls(model=model, kr=kr, kb=kb, full=full, bits=parts[0].bits)
+
+    @property
+    def maximum(self) -> int:
+        """Largest code of a component."""
+        return int(2**self.bits - 1)
+
+    @property
+    def _luma(self) -> tuple[float, float]:
+        """(code of black, codes from black to white)."""
+        if self.full:
+            return 0.0, float(self.maximum)
+        return float(16 << (self.bits - 8)), float(219 << (self.bits - 8))
+
+    @property
+    def _chroma(self) -> tuple[float, float]:
+        """(code of zero, codes over the whole span)."""
+        span = float(self.maximum) if self.full else float(224 << (self.bits - 8))
+        return float(1 << (self.bits - 1)), span
+
+    def to_rgb(self, channels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Convert (H, W) components in codes to (H, W, 3) float32 RGB in 0 to 255, clipped."""
+        black, span = self._luma
+        if self.model == "rgb":
+            rgb = np.stack(channels, axis=-1) * np.float32(255 / self.maximum)
+            return np.clip(rgb, 0, 255).astype(np.float32)
+        y = (channels[0] - black) / span
+        if self.model == "gray":
+            return np.clip(np.repeat(y[..., None] * 255, 3, axis=-1), 0, 255).astype(np.float32)
+        zero, chroma_span = self._chroma
+        cb, cr = ((channel - zero) / chroma_span for channel in channels[1:])
+        red, blue = y + 2 * (1 - self.kr) * cr, y + 2 * (1 - self.kb) * cb
+        green = (y - self.kr * red - self.kb * blue) / (1 - self.kr - self.kb)
+        return np.clip(np.stack([red, green, blue], axis=-1) * 255, 0, 255).astype(np.float32)
+
+    def changes(self, delta: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Convert an (H, W, 3) change of RGB, in units of 0 to 255, to each component's change in codes."""
+        red, green, blue = (np.ascontiguousarray(delta[..., i]) / np.float32(255) for i in range(3))
+        if self.model == "rgb":
+            return [channel * np.float32(self.maximum) for channel in (red, green, blue)]
+        y = np.float32(self.kr) * red + np.float32(1 - self.kr - self.kb) * green + np.float32(self.kb) * blue
+        luma = y * np.float32(self._luma[1])
+        if self.model == "gray":
+            return [luma]
+        span = self._chroma[1]
+        cb = (blue - y) * np.float32(span / (2 * (1 - self.kb)))
+        cr = (red - y) * np.float32(span / (2 * (1 - self.kr)))
+        return [luma, cb, cr]

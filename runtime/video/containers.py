@@ -1,0 +1,72 @@
+"""The containers that can be written, and what each of them can hold."""
+
+import io
+import os
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.stream import Stream
+
+from fader.errors import ConfigError, MediaError
+
+__all__ = ["container_format", "holds_codec", "holds_stream", "writable_path"]
+
+# Only containers in which every frame's own time, the rotation and the colours survive. AVI has no frame
+# times, MPEG-TS shifts all of them.
+_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+
+def container_format(path: Path) -> str:
+    """Give FFmpeg's name of the container that a file name's ending asks for.
+
+    Raises:
+        ConfigError: the ending is none of those that can be written.
+    """
+    found = _FORMATS.get(path.suffix.lower())
+    if found is None:
+        ending = repr(path.suffix) if path.suffix else "no ending"
+        raise ConfigError(
+            f"{path}: {ending} is no container to write; end the name in one of {', '.join(_FORMATS)}"
+        )
+    return found
+
+
+def holds_codec(format_name: str, encoder: str) -> bool:
+    """Tell whether a container of that format can hold what the encoder writes."""
+    with _scratch(format_name) as container:
+        return encoder in container.supported_codecs
+
+
+def holds_stream(format_name: str, template: Stream) -> bool:
+    """Tell whether packets of `template` can be copied into a container of that format: tried in memory."""
+    with _scratch(format_name) as container:
+        try:
+            container.add_stream_from_template(template, opaque=True)
+            container.start_encoding()
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
+
+
+def writable_path(path: Path, source: Path) -> Path:
+    """Resolve an output path's symbolic links and check that it can be written.
+
+    Raises:
+        ConfigError: it is the file `source` itself, by whatever name.
+        MediaError: it is a folder, or its folder is missing or cannot be written to.
+    """
+    final = path.resolve()
+    if final.exists() and final.samefile(source):
+        raise ConfigError(f"{path}: is the input itself; give the output another name")
+    if final.is_dir():
+        raise MediaError(f"{path}: is a folder; give the name of a file")
+    if not final.parent.is_dir():
+        raise MediaError(f"{path}: there is no folder {final.parent}; create it first")
+    if not os.access(final.parent, os.W_OK | os.X_OK):
+        raise MediaError(f"{path}: the folder {final.parent} cannot be written to; choose another")
+    return final
+
+
+def _scratch(format_name: str) -> OutputContainer:
+    return av.open(io.BytesIO(), "w", format=format_name)

@@ -1,0 +1,150 @@
+"""The planes of a decoded frame: read a face's crop out of them, and add a change back into them, nothing else.
+
+Coordinates are those of the frame as displayed, (x, y), 0-based at pixel centres; rotation is taken care of here.
+Every sample keeps its own bit depth, range and subsampling; where nothing is added, no bit changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.runtime.faces.alignment import compose, invert, warp_crop
+from fader.runtime.video.colour import Colour
+from fader.runtime.video.formats import Component, components, with_components
+
+__all__ = ["FramePlanes"]
+
+MARGIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """A rectangle of a component, and the matrix from displayed coordinates to it."""
+
+    samples: NDArray[Any]
+    matrix: NDArray[np.float64]
+
+
+class FramePlanes:
+    """A frame whose face regions can be read and changed in place."""
+
+    def __init__(self, frame: av.VideoFrame, *, rotation: int = 0) -> None:
+        """Look at the frame's planes.
+
+        Args:
+            frame: Any pixel format; one without separate samples is converted to one that loses nothing (see `frame`).
+            rotation: Degrees counter-clockwise by which the frame is turned for display: 0, 90, 180 or 270.
+        """
+        self.frame = with_components(frame)
+        """The frame itself; changed in place by `add`."""
+        self._rotation = rotation
+        self._colour = Colour.of(self.frame)
+        self._writable = False
+        self._components = components(self.frame)
+        self._to_stored = invert(_display_matrix(self.frame.width, self.frame.height, rotation))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+        width, height = self.frame.width, self.frame.height
+        return (height, width) if self._rotation in (90, 270) else (width, height)
+
+    def thumbnail(self, long_side: int) -> tuple[NDArray[np.uint8], float]:
+        """Return a small upright picture for detection.
+
+        Args:
+            long_side: Longest side in pixels; a smaller frame keeps its size.
+
+        Returns:
+            (h, w, 3) uint8 RGB, and its scale: thumbnail pixels for each displayed pixel.
+        """
+        scale = min(1.0, long_side / max(self.size))
+        width, height = (max(16, round(side * scale)) for side in (self.frame.width, self.frame.height))
+        small = self.frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+        picture = np.rot90(small.to_ndarray(), self._rotation // 90)
+        return np.ascontiguousarray(picture), scale
+
+    def sample(self, matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+        """Read a crop.
+
+        Args:
+            matrix: (2, 3) from displayed to crop coordinates.
+            size: Height and width of the crop.
+
+        Returns:
+            (size, size, 3) float32 RGB in 0 to 255; beyond the frame's border the edge is repeated.
+        """
+        channels = []
+        for component in self._components:
+            region = self._region(component, matrix, size)
+            channels.append(warp_crop(region.samples, compose(matrix, invert(region.matrix)), size))
+        return self._colour.to_rgb(channels)
+
+    def add(self, delta: NDArray[np.float32], matrix: NDArray[np.float64]) -> None:
+        """Add a change to the frame; pixels where it rounds to zero keep their value.
+
+        Args:
+            delta: (S, S, 3) float32 change of RGB, in units of 0 to 255, zero at its border.
+            matrix: (2, 3) from displayed to crop coordinates.
+        """
+        self._make_writable()
+        size = len(delta)
+        for component, change in zip(self._components, self._colour.changes(delta), strict=True):
+            region = self._region(component, matrix, size)
+            height, width = region.samples.shape
+            if not height or not width:
+                continue
+            placed = _place(change, compose(region.matrix, invert(matrix)), (width, height))
+            summed = region.samples.astype(np.float32) + np.rint(placed)
+            region.samples[...] = np.clip(summed, 0, self._colour.maximum).astype(region.samples.dtype)
+
+    def _make_writable(self) -> None:
+        # A decoder still reads frames that it handed out, so they are copied before the first change.
+        if not self._writable:
+            self.frame.make_writable()
+            self._components = components(self.frame)
+            self._writable = True
+
+    def _region(self, component: Component, matrix: NDArray[np.float64], size: int) -> _Region:
+        to_component = compose(component.from_luma, self._to_stored)
+        corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], dtype=np.float64)
+        back = compose(to_component, invert(matrix))
+        points = corners @ back[:, :2].T + back[:, 2]
+        height, width = component.samples.shape
+        limits = np.array([width, height])
+        low = np.clip(np.floor(points.min(axis=0)).astype(int) - MARGIN, 0, limits - 1)
+        high = np.clip(np.ceil(points.max(axis=0)).astype(int) + MARGIN + 1, low + 1, limits)
+        shift = np.array([[1.0, 0.0, -low[0]], [0.0, 1.0, -low[1]]])
+        return _Region(component.samples[low[1] : high[1], low[0] : high[0]], compose(shift, to_component))
+
+
+def _place(
+    change: NDArray[np.float32], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Warp a change of crop size into a region; where the region is coarser, average first."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    shrink = max(1, round(1 / scale)) if scale > 0 else 1
+    if shrink > 1:
+        side = max(4, len(change) // shrink)
+        factor = len(change) / side
+        change = np.asarray(cv2.resize(change, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        enlarge = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]])
+        matrix = compose(matrix, enlarge)
+    placed = cv2.warpAffine(change, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(placed, dtype=np.float32)
+
+
+def _display_matrix(width: int, height: int, rotation: int) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix from stored to displayed coordinates."""
+    turns: dict[int, Callable[[], list[list[float]]]] = {
+        0: lambda: [[1, 0, 0], [0, 1, 0]],
+        90: lambda: [[0, 1, 0], [-1, 0, width - 1]],
+        180: lambda: [[-1, 0, width - 1], [0, -1, height - 1]],
+        270: lambda: [[0, -1, height - 1], [1, 0, 0]],
+    }
+    return np.array(turns[rotation](), dtype=np.float64)

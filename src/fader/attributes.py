@@ -1,0 +1,144 @@
+"""What a model's sliders are called and how their positions become the numbers that networks read.
+
+A boolean attribute is a slider: strength alpha becomes the two columns [1 - alpha, alpha]. A categorical attribute
+has a column for each category, and its value is the category's name or index.
+
+Source: Lample et al. 2017, section 3 and 4; the columns' order is that of the published models.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.errors import ConfigError
+
+__all__ = ["Attribute", "AttributeSet", "Value"]
+
+Value = float | int | str
+"""A slider's strength (boolean attribute) or a category's name (categorical attribute)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attribute:
+    """One slider of a model."""
+
+    name: str
+    """As in the label file, for example "Eyeglasses"."""
+    categories: tuple[str, ...] = ("0", "1")
+    """Names of the categories; a boolean attribute has the two "0" (absent) and "1" (present)."""
+
+    def __post_init__(self) -> None:
+        if not self.name or "=" in self.name:
+            raise ConfigError(f"attribute name {self.name!r}: expected a name without '='")
+        if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
+            raise ConfigError(
+                f"attribute {self.name!r} has categories {list(self.categories)}: expected two or more, all different"
+            )
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the attribute is a slider from absent (0) to present (1)."""
+        return self.categories == ("0", "1")
+
+    def columns(self, value: Value) -> NDArray[np.float32]:
+        """Return the network's input for one value.
+
+        Args:
+            value: For a boolean attribute a finite strength (unitless: 0 absent, 1 present, beyond exaggerates);
+                for a categorical one the name of a category.
+
+        Returns:
+            (len(categories),) float32; its sum is 1.
+
+        Raises:
+            ConfigError: the value is not finite, not a number, or not a category.
+        """
+        if self.is_boolean:
+            strength = self._strength(value)
+            return np.array([1.0 - strength, strength], dtype=np.float32)
+        if str(value) not in self.categories:
+            raise ConfigError(f"{self.name}={value!r}: expected one of {', '.join(self.categories)}")
+        one_hot = np.zeros(len(self.categories), dtype=np.float32)
+        one_hot[self.categories.index(str(value))] = 1.0
+        return one_hot
+
+    def _strength(self, value: Value) -> float:
+        try:
+            strength = float(value)
+        except ValueError:
+            strength = math.nan
+        if not math.isfinite(strength):
+            raise ConfigError(f"{self.name}={value}: expected a finite number, such as {self.name}=0.8")
+        return strength
+
+
+class AttributeSet:
+    """The sliders of one model, in the order of the network's columns: by number of categories, then by name."""
+
+    def __init__(self, attributes: Sequence[Attribute]) -> None:
+        """Sort the attributes into the columns' order.
+
+        Args:
+            attributes: At least one, with different names.
+
+        Raises:
+            ConfigError: no attribute, or two of the same name.
+        """
+        self._attributes = tuple(sorted(attributes, key=lambda a: (len(a.categories), a.name)))
+        if not self._attributes:
+            raise ConfigError("found no attribute, expected at least one: name them as in the label file")
+        if len(set(self.names)) != len(self.names):
+            raise ConfigError(f"attributes {list(self.names)}: expected all names different")
+        starts = np.cumsum([0, *(len(a.categories) for a in self._attributes)])
+        self._slices = {
+            a.name: slice(int(start), int(stop))
+            for a, start, stop in zip(self._attributes, starts[:-1], starts[1:], strict=True)
+        }
+
+    def __iter__(self) -> Iterator[Attribute]:
+        return iter(self._attributes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the columns' order."""
+        return tuple(a.name for a in self._attributes)
+
+    @property
+    def n_columns(self) -> int:
+        """Total number of columns (the networks' n_attr)."""
+        return sum(len(a.categories) for a in self._attributes)
+
+    def __getitem__(self, name: str) -> Attribute:
+        for attribute in self._attributes:
+            if attribute.name == name:
+                return attribute
+        raise ConfigError(f"unknown attribute {name!r}: this model has {', '.join(self.names)}")
+
+    def slice(self, name: str) -> slice:
+        """Return the columns that belong to one attribute.
+
+        Raises:
+            ConfigError: no attribute has this name.
+        """
+        return self._slices[self[name].name]
+
+    def apply(self, values: Mapping[str, Value], source_NA: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Overwrite the named attributes' columns; the others keep what the source has.
+
+        Args:
+            values: Attribute name to strength or category.
+            source_NA: (N, n_columns) float32, the estimate for each image.
+
+        Returns:
+            (N, n_columns) float32, a copy.
+
+        Raises:
+            ConfigError: an attribute is unknown or a value is not valid.
+        """
+        wanted_NA = source_NA.astype(np.float32, copy=True)
+        for name, value in values.items():
+            wanted_NA[:, self.slice(name)] = self[name].columns(value)
+        return wanted_NA

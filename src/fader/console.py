@@ -1,0 +1,106 @@
+"""What the commands share: progress on stderr, and errors as one line with the right exit code.
+
+Exit codes: 0 done, 1 an error of fader's in one line, 2 wrong usage, 130 interrupted.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from fader.errors import FaderError
+
+__all__ = ["Bar", "progress", "run", "status"]
+
+INTERRUPTED = 130
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line and exit: a FaderError becomes one line on stderr and exit code 1, Ctrl-C becomes 130."""
+    try:
+        code = app(standalone_mode=False)
+    except FaderError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        # typer's own usage errors, which know how to show themselves
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def status(message: str) -> Iterator[None]:
+    """Show a spinner with a message on stderr while the body runs; a plain line where stderr is no terminal."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(message):
+            yield
+    else:
+        console.print(message, highlight=False)
+        yield
+
+
+class _Rate(ProgressColumn):
+    """Units per second since the bar began."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self._unit}/s" if speed else f"– {self._unit}/s")
+
+
+class Bar:
+    """A progress bar on stderr that also carries a changing note."""
+
+    def __init__(self, bars: Progress, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def at(self, done: int, total: int | None = None, note: str | None = None) -> None:
+        """Move the bar.
+
+        Args:
+            done: Units done.
+            total: New total, if it became known.
+            note: Text at the end of the line.
+        """
+        self._bars.update(self._task, completed=done)
+        if total is not None:
+            self._bars.update(self._task, total=total)
+        if note is not None:
+            self._bars.update(self._task, note=note)
+
+
+@contextmanager
+def progress(title: str, *, unit: str, total: int | None = None, quiet: bool = False) -> Iterator[Bar]:
+    """Show a bar with units per second and the time left.
+
+    Args:
+        title: What is being done.
+        unit: Plural name of what is counted, for example "frames".
+        total: Units in all, None if not known.
+        quiet: Show nothing.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}" if total else "{task.completed}"),
+        _Rate(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+        yield Bar(bars, bars.add_task(title, total=total, note=""))

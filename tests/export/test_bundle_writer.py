@@ -1,0 +1,220 @@
+"""A bundle is written whole or not at all, and opens as what the checkpoint was."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+from fader.attributes import Attribute, AttributeSet
+from fader.bundle import GRAPHS, Bundle
+from fader.errors import BundleError, ConfigError, FaderError, ParityError
+from fader.export import bundle_writer, write_bundle
+from fader.models import Checkpoint, Classifier, ClassifierConfig
+
+Contents = Callable[[Path], dict[str, bytes]]
+
+
+def test_the_bundle_opens_and_says_what_the_checkpoint_says(
+    checkpoint: Checkpoint, bundle_folder: Path
+) -> None:
+    manifest = Bundle(bundle_folder).manifest
+    assert manifest.name == "Squares"
+    assert manifest.image_size == 16
+    assert manifest.attributes.names == ("Glasses", "Hair")
+    assert manifest.attributes["Hair"].categories == ("black", "brown", "fair")
+    assert manifest.template == checkpoint.template
+    assert manifest.verified_batch_sizes == (1, 3, 8, 32)
+    assert [latent.name for latent in manifest.latents] == ["latent", "skip_1", "image"]
+    assert [latent.shape for latent in manifest.latents] == [(32, 4, 4), (16, 8, 8), (3, 16, 16)]
+    assert set(manifest.graphs) == set(GRAPHS)
+    assert set(manifest.parity) == {"encoder", "decoder", "classifier"}
+
+
+def test_every_file_is_listed_with_its_digest(bundle_folder: Path, contents: Contents) -> None:
+    listed = Bundle(bundle_folder).manifest.files
+    assert set(contents(bundle_folder)) == {*listed, "manifest.json"}
+    assert {"README.md", "detector/MTCNN-LICENSE.txt", "encoder.onnx"} <= set(listed)
+
+
+def test_encoding_and_decoding_with_the_bundle_gives_the_checkpoints_picture(
+    checkpoint: Checkpoint, bundle_folder: Path
+) -> None:
+    bundle = Bundle(bundle_folder)
+    encoder, decoder = (
+        onnxruntime.InferenceSession(bundle.graph(name), providers=["CPUExecutionProvider"])
+        for name in ("encoder", "decoder")
+    )
+    pixels = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16)).astype(np.float32)
+    values = np.tile(np.array([0.25, 0.75, 0, 1, 0], np.float32), (2, 1))
+    names = [latent.name for latent in bundle.manifest.latents]
+    latents = dict(zip(names, encoder.run(names, {"pixels": pixels}), strict=True))
+    (rendering,) = decoder.run(["rendering"], {**latents, "values": values})
+    with torch.no_grad():
+        expected = checkpoint.autoencoder(torch.from_numpy(pixels), torch.from_numpy(values))
+    np.testing.assert_allclose(rendering, expected.numpy(), atol=1 / 127.5)
+
+
+def test_no_graph_of_the_bundle_tells_where_it_was_made(bundle_folder: Path, contents: Contents) -> None:
+    here = [str(Path.cwd()), str(Path.home()), str(Path(torch.__file__).parent), "site-packages", ".py"]
+    for name, content in contents(bundle_folder).items():
+        if name.endswith(".onnx"):
+            assert not [trace for trace in here if trace.encode() in content], name
+
+
+@pytest.mark.parametrize("file", ["encoder.onnx", "detector/onet.onnx", "README.md"])
+def test_a_flipped_bit_is_refused(
+    checkpoint: Checkpoint, bundle_folder: Path, tmp_path: Path, file: str
+) -> None:
+    copy = tmp_path / "copy"
+    for path in bundle_folder.rglob("*"):
+        if path.is_file():
+            target = copy / path.relative_to(bundle_folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    Bundle(copy)
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    with pytest.raises(BundleError, match=r"is damaged: SHA-256 \w+…, expected"):
+        Bundle(copy)
+
+
+def test_float16_weights_halve_the_networks(make_checkpoint: Any, tmp_path: Path, contents: Contents) -> None:
+    checkpoint = make_checkpoint(init_fm=32, max_fm=64)
+    steps: list[str] = []
+    write_bundle(checkpoint, tmp_path / "full", name="Full", half_weights=False, on_step=steps.append)
+    write_bundle(checkpoint, tmp_path / "half", name="Half")
+    full, half = contents(tmp_path / "full"), contents(tmp_path / "half")
+    for name in ("encoder.onnx", "decoder.onnx"):
+        assert len(half[name]) < 0.6 * len(full[name])
+    assert Bundle(tmp_path / "full").manifest.parity["decoder"]["psnr_db"] > 100
+    assert "stored as float16" in half["README.md"].decode()
+    assert len(steps) == 5
+
+
+def perturbed(graph: Any, **options: Any) -> bytes:
+    model = onnx.load_from_string(bundle_writer_export(graph, **options))
+    largest = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    weights = numpy_helper.to_array(largest).copy()
+    weights.flat[0] += np.asarray(0.3, weights.dtype)
+    largest.CopyFrom(numpy_helper.from_array(weights, largest.name))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+bundle_writer_export = bundle_writer.export_graph
+
+
+def test_a_graph_that_fails_parity_leaves_no_bundle_and_the_old_one_as_it_was(
+    make_checkpoint: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    monkeypatch.setattr(bundle_writer, "export_graph", perturbed)
+    with pytest.raises(ParityError, match="differs from PyTorch"):
+        write_bundle(make_checkpoint(), target, name="Broken")
+    assert list(tmp_path.rglob("*")) == [target]
+
+
+def test_a_bundle_is_replaced_only_by_a_whole_one(
+    checkpoint: Checkpoint, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    write_bundle(checkpoint, target, name="First")
+    first = contents(target)
+
+    def fail(_: Path) -> dict[str, str]:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bundle_writer, "convert_detector", fail)
+        with pytest.raises(BundleError, match="No space left on device"):
+            write_bundle(checkpoint, target, name="Second")
+    assert contents(tmp_path) == {f"bundle/{name}": content for name, content in first.items()}
+
+    write_bundle(checkpoint, target, name="Second")
+    assert Bundle(target).manifest.name == "Second"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    # the name stands in the card and the manifest; the graphs are the same bytes every time
+    assert {name for name, content in contents(target).items() if first[name] != content} == {
+        "README.md",
+        "manifest.json",
+    }
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "manifest.json"])
+def test_a_folder_that_is_not_a_bundle_is_left_alone(
+    checkpoint: Checkpoint, tmp_path: Path, contents: Contents, stranger: str
+) -> None:
+    target = tmp_path / "precious"
+    target.mkdir()
+    (target / stranger).write_text(json.dumps({"name": "a web extension"}))
+    with pytest.raises(BundleError, match="is not a bundle"):
+        write_bundle(checkpoint, target, name="Squares")
+    assert list(contents(tmp_path)) == [f"precious/{stranger}"]
+
+
+def test_a_file_in_the_way_is_left_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    for target in (tmp_path / "file", tmp_path / "file" / "bundle"):
+        with pytest.raises(BundleError):
+            write_bundle(checkpoint, target, name="Squares")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_bundle_that_a_killed_export_moved_aside_comes_back(
+    make_checkpoint: Any, tmp_path: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = tmp_path / ".bundle.old"
+    aside.mkdir()
+    for path in bundle_folder.glob("*.json"):
+        (aside / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(bundle_writer, "export_graph", perturbed)
+    with pytest.raises(ParityError):
+        write_bundle(make_checkpoint(), tmp_path / "bundle", name="Broken")
+    assert (tmp_path / "bundle" / "manifest.json").exists()
+    assert not aside.exists()
+
+
+def other_classifier(**options: Any) -> Classifier:
+    return Classifier(
+        ClassifierConfig(**{"image_size": 16, "n_columns": 2, "init_fm": 4, "max_fm": 8, **options})
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attributes": AttributeSet([Attribute(name="A"), Attribute(name="B")])}, "expected 4 for A, B"),
+        ({"classifier": other_classifier(n_columns=3)}, "its classifier 3, expected 2"),
+        ({"classifier": other_classifier(image_size=32)}, "reads 32 px images, expected 16 px"),
+    ],
+)
+def test_a_checkpoint_that_contradicts_itself_is_refused(
+    make_checkpoint: Any, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BundleError, match=message):
+        write_bundle(replace(make_checkpoint(), **change), tmp_path / "bundle", name="Squares")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines"])
+def test_a_name_that_is_not_one_line_is_refused(checkpoint: Checkpoint, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="one line"):
+        write_bundle(checkpoint, tmp_path / "bundle", name=name)
+
+
+def test_messages_are_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(FaderError) as caught:
+        write_bundle(checkpoint, tmp_path / "full", name="Squares")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,115 @@
+"""The command as users run it: a child process, its exit code, and what it leaves behind."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fader.bundle import Bundle
+from fader.models import Checkpoint, save_checkpoint
+
+COMMAND = [sys.executable, "-c", "from fader.export.cli import main; main()"]
+
+
+def fader_export(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def run(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "squares"
+    save_checkpoint(checkpoint, folder / "checkpoints" / "best")
+    return folder
+
+
+def test_a_run_becomes_the_same_bundle_as_in_this_process(
+    run: Path, bundle_folder: Path, contents: Callable[[Path], dict[str, bytes]], tmp_path: Path
+) -> None:
+    done = fader_export(run, "--name", "Squares", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "bundles/squares: 2." in done.stdout
+    assert "Glasses, Hair; parity with PyTorch" in done.stdout
+    assert "exporting the encoder and comparing it with PyTorch" in done.stderr
+    assert "Warning" not in done.stderr
+    assert contents(tmp_path / "bundles" / "squares") == contents(bundle_folder)
+
+
+def test_a_checkpoints_folder_full_weights_and_an_output_folder(run: Path, tmp_path: Path) -> None:
+    done = fader_export(run / "checkpoints" / "best", "-o", "here", "--full-weights", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    manifest = Bundle(tmp_path / "here").manifest
+    assert manifest.name == "here"
+    assert manifest.parity["decoder"]["psnr_db"] > 100
+
+
+def test_a_folder_without_a_checkpoint_is_refused_with_one_line(tmp_path: Path) -> None:
+    done = fader_export(tmp_path, folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: found no checkpoint in")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_checkpoint_is_refused_with_one_line(run: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "checkpoint.json").write_bytes((run / "checkpoints/best/checkpoint.json").read_bytes())
+    (damaged / "weights.safetensors").write_bytes(b"not weights")
+    done = fader_export(damaged, folder=tmp_path)
+    assert done.returncode == 1
+    assert "error: cannot read the checkpoint's weights" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "bundles").exists()
+
+
+def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
+    assert fader_export(folder=tmp_path).returncode == 2
+    assert fader_export("run", "--no-such-option", folder=tmp_path).returncode == 2
+
+
+def test_help_shows_examples_and_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['fader-export', '--help']\n"
+        "from fader.export.cli import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules, 'onnx' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "fader-export runs/faces -o" in done.stdout
+    assert done.stdout.endswith("False False\n")
+
+
+def test_ctrl_c_exits_with_130_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    with subprocess.Popen([*COMMAND, str(run)], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "exporting the encoder" in line:
+                child.send_signal(signal.SIGINT)
+                break
+        rest = child.stderr.read()
+    assert child.returncode == 130
+    assert "Traceback" not in rest
+    assert not list(tmp_path.glob("bundles/*"))
+    assert not list(tmp_path.glob("bundles/.*"))
+
+
+def test_a_missing_package_is_named_with_its_remedy(run: Path, tmp_path: Path) -> None:
+    code = f"import sys; sys.modules['onnx'] = None; sys.argv = ['fader-export', {str(run)!r}]\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + COMMAND[2]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'fader[export]'" in done.stderr

@@ -1,0 +1,28 @@
+"""Training: from a folder of images and their labels to a checkpoint. PyTorch; see fader-train --help.
+
+Names are loaded when they are first used, so that a command line answers at once.
+"""
+
+from typing import TYPE_CHECKING
+
+from fader.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from fader.train.config import TrainConfig
+    from fader.train.labels import Labels, read_celeba_labels
+    from fader.train.prepare import Prepared, prepare
+    from fader.train.run import Progress, train
+
+__all__ = ["Labels", "Prepared", "Progress", "TrainConfig", "prepare", "read_celeba_labels", "train"]
+
+_HOMES = {
+    "Labels": "labels",
+    "Prepared": "prepare",
+    "Progress": "run",
+    "TrainConfig": "config",
+    "prepare": "prepare",
+    "read_celeba_labels": "labels",
+    "train": "run",
+}
+
+__getattr__ = lazy_names(__name__, _HOMES)

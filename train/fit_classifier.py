@@ -1,0 +1,80 @@
+"""Training of the attribute classifiers: the one that gives feedback, and the judge that never does."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from fader.attributes import AttributeSet
+from fader.models import Classifier, ClassifierConfig
+from fader.train.augment import augment, flip
+from fader.train.config import TrainConfig
+from fader.train.dataset import Batches, Subset
+from fader.train.objectives import attribute_loss
+
+__all__ = ["balanced_accuracy", "fit_classifier"]
+
+MAX_FM = 128
+HIDDEN = 128
+
+
+def fit_classifier(
+    subset: Subset,
+    attributes: AttributeSet,
+    config: TrainConfig,
+    *,
+    seed: int,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+) -> Classifier:
+    """Train a classifier on a subset, on augmented images.
+
+    Args:
+        subset: Its images.
+        attributes: Columns of the output.
+        config: Sizes, epochs, batch size and learning rate.
+        seed: Of its weights, order and augmentation; the judge's must differ from the classifier's.
+        on_step: Called with steps done and in all.
+
+    Returns:
+        The classifier in eval mode.
+    """
+    random = torch.Generator().manual_seed(seed)
+    shape = ClassifierConfig(
+        image_size=config.image_size,
+        n_columns=attributes.n_columns,
+        init_fm=config.init_fm,
+        max_fm=MAX_FM,
+        hidden=HIDDEN,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        classifier = Classifier(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    steps = max(1, config.classifier_epochs * len(subset) // config.batch_size)
+    optimiser = torch.optim.Adam(classifier.parameters(), lr=1e-3, weight_decay=1e-5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2e-3, total_steps=steps + 1)
+    batches = Batches(subset, np.ones(len(subset)), batch_size=config.batch_size, seed=seed)
+    classifier.train()
+    for step, (images_NCHW, labels_NK) in zip(range(steps), batches, strict=False):
+        logits_NA = classifier(augment(flip(images_NCHW, random), random))
+        optimiser.zero_grad(set_to_none=True)
+        attribute_loss(logits_NA, labels_NK, attributes).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        on_step(step + 1, steps)
+    return classifier.eval()
+
+
+@torch.no_grad()
+def balanced_accuracy(classifier: Classifier, subset: Subset, attributes: AttributeSet) -> dict[str, float]:
+    """Return each attribute's mean recall over its categories (0 to 1) on real images."""
+    guesses = []
+    for images_NCHW, _ in subset.in_order(64):
+        logits_NA = classifier(images_NCHW)
+        guesses.append(torch.stack([logits_NA[:, attributes.slice(a.name)].argmax(1) for a in attributes], dim=1))
+    guessed_NK = torch.cat(guesses).numpy()
+    result = {}
+    for k, attribute in enumerate(attributes):
+        truth = subset.labels_NK[:, k]
+        recalls = [np.mean(guessed_NK[truth == c, k] == c) for c in np.unique(truth)]
+        result[attribute.name] = float(np.mean(recalls))
+    return result

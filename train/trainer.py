@@ -1,0 +1,200 @@
+"""One update of all networks, in the paper's order: discriminators first, then encoder and decoder against them.
+
+Source: Lample et al. 2017, section 3.2. Shapes: N images, A attribute columns, K attributes.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fader.attributes import AttributeSet
+from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, LatentDiscriminator, PatchDiscriminator
+from fader.train.augment import augment, flip
+from fader.train.config import TrainConfig
+from fader.train.objectives import attribute_loss, columns, other_categories, ramp
+
+__all__ = ["Metrics", "Trainer", "autoencoder_config"]
+
+SMOOTH = 0.2
+PATCH_MIN_SIZE = 32
+
+
+def autoencoder_config(config: TrainConfig, attributes: AttributeSet) -> AutoEncoderConfig:
+    """Return the network's configuration for a run."""
+    return AutoEncoderConfig(
+        image_size=config.image_size,
+        n_columns=attributes.n_columns,
+        init_fm=config.init_fm,
+        max_fm=config.max_fm,
+        n_layers=config.n_layers,
+        n_skip=config.n_skip,
+        mask=config.mask,
+        upsampling=config.upsampling,  # type: ignore[arg-type]  # checked by the configuration itself
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """Losses of one update, for logs."""
+
+    reconstruction: float
+    """Mean squared error in [-1, 1] units."""
+    latent_discriminator: float
+    """Cross-entropy summed over attributes, nats."""
+    latent_adversary: float
+    """The encoder's loss against it, without its weight."""
+    feedback: float
+    """The classifier's cross-entropy on edited images; 0 if unused."""
+    patch: float
+    """The edited images' loss against the patch discriminator; 0 if unused."""
+    mask: float
+    """Mean of the mask on edited images; 0 without one."""
+
+
+class Trainer:
+    """The networks of a run, their optimisers, and the update."""
+
+    def __init__(self, config: TrainConfig, attributes: AttributeSet, classifier: Classifier) -> None:
+        """Make the networks.
+
+        Args:
+            config: Settings.
+            attributes: The sliders; columns in this order.
+            classifier: Trained; gives feedback on edited images and is not changed.
+        """
+        self.config = config
+        self.attributes = attributes
+        self.iteration = 0
+        self.random = torch.Generator().manual_seed(config.seed)
+        shape = autoencoder_config(config, attributes)
+        self.autoencoder = AutoEncoder(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.latent_discriminator = LatentDiscriminator(shape)
+        self.classifier = classifier.eval().requires_grad_(False)
+        self.patch_discriminator: PatchDiscriminator | None = None
+        if config.patch_weight and config.image_size >= PATCH_MIN_SIZE:
+            patch = PatchDiscriminator(init_fm=config.init_fm, n_columns=attributes.n_columns)
+            self.patch_discriminator = patch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.autoencoder).eval().requires_grad_(False)
+        self._optimiser = self._adam(self.autoencoder)
+        self._latent_optimiser = self._adam(self.latent_discriminator)
+        self._patch_optimiser = self._adam(self.patch_discriminator) if self.patch_discriminator else None
+        self._swap_weights = torch.tensor([float(config.swap.get(name, 1.0)) for name in attributes.names])
+
+    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
+
+    def update(self, images_NCHW: Tensor, labels_NK: Tensor) -> Metrics:
+        """Update every network once.
+
+        Args:
+            images_NCHW: (N, 3, S, S) in [-1, 1].
+            labels_NK: (N, K) int64 category indices.
+        """
+        images_NCHW = flip(images_NCHW, self.random)
+        edited_NK = self.edits(labels_NK)
+        latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
+        metrics, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, latent_loss)
+        if self.patch_discriminator is not None:
+            self._update_patch_discriminator(images_NCHW, labels_NK, edited_NCHW, edited_NK)
+        self.iteration += 1
+        self._average()
+        return metrics
+
+    def edits(self, labels_NK: Tensor) -> Tensor:
+        """Return labels in which each image has one attribute changed, drawn by the configuration's shares."""
+        other_NK = other_categories(labels_NK, self.attributes, self.random)
+        chosen_N = torch.multinomial(
+            self._swap_weights, len(labels_NK), replacement=True, generator=self.random
+        )
+        change_NK = F.one_hot(chosen_N, len(self._swap_weights)).bool()
+        return torch.where(change_NK, other_NK, labels_NK)
+
+    def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
+        self.autoencoder.eval()
+        self.latent_discriminator.train()
+        with torch.no_grad():
+            latents = self.autoencoder.encode(images_NCHW)
+        logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
+        loss = attribute_loss(logits_NA, labels_NK, self.attributes)
+        self._step(self._latent_optimiser, loss)
+        return loss.item()
+
+    def _update_autoencoder(
+        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, latent_loss: float
+    ) -> tuple[Metrics, Tensor]:
+        config, n = self.config, len(images_NCHW)
+        self.autoencoder.train()
+        self.latent_discriminator.eval()
+        latents = self.autoencoder.encode(images_NCHW)
+        fooled_NK = other_categories(labels_NK, self.attributes, self.random)
+        logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
+        adversary = attribute_loss(logits_NA, fooled_NK, self.attributes)
+        edited_NA = columns(edited_NK, self.attributes)
+        # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
+        rendering = self.autoencoder.render(
+            [torch.cat([latent, latent]) for latent in latents],
+            torch.cat([columns(labels_NK, self.attributes), edited_NA]),
+        )
+        reconstruction = F.mse_loss(rendering.drawing[:n], images_NCHW)
+        edited_NCHW = rendering.image[n:]
+        feedback = patch = mask = torch.zeros(())
+        if config.feedback_weight:
+            guess_NA = self.classifier(augment(edited_NCHW, self.random))
+            feedback = attribute_loss(guess_NA, edited_NK, self.attributes)
+        if self.patch_discriminator is not None:
+            score = self.patch_discriminator(edited_NCHW, edited_NA)
+            patch = F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+        if rendering.mask is not None:
+            mask = rendering.mask[n:].mean()
+        loss = (
+            reconstruction
+            + ramp(config.latent_weight, self.iteration, config.latent_ramp) * adversary
+            + config.feedback_weight * feedback
+            + config.patch_weight * patch
+            + config.mask_weight * mask
+        )
+        self._step(self._optimiser, loss)
+        metrics = Metrics(
+            reconstruction=reconstruction.item(),
+            latent_discriminator=latent_loss,
+            latent_adversary=adversary.item(),
+            feedback=feedback.item(),
+            patch=patch.item(),
+            mask=mask.item(),
+        )
+        return metrics, edited_NCHW.detach()
+
+    def _update_patch_discriminator(
+        self, real_NCHW: Tensor, real_NK: Tensor, edited_NCHW: Tensor, edited_NK: Tensor
+    ) -> None:
+        assert self.patch_discriminator is not None
+        assert self._patch_optimiser is not None
+        real_NA, edited_NA = columns(real_NK, self.attributes), columns(edited_NK, self.attributes)
+        right = self.patch_discriminator(real_NCHW, real_NA)
+        fake = self.patch_discriminator(edited_NCHW, edited_NA)
+        wrong = self.patch_discriminator(real_NCHW, edited_NA)
+        loss = F.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - SMOOTH))
+        for score in (fake, wrong):
+            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))
+        self._step(self._patch_optimiser, loss)
+
+    def _step(self, optimiser: torch.optim.Adam, loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        torch.autograd.backward(loss, inputs=parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        optimiser.step()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # Young averages must forget the random start, so the decay grows into its final value.
+        decay = min(self.config.average, (1 + self.iteration) / (10 + self.iteration))
+        pairs = zip(self.averaged.state_dict().values(), self.autoencoder.state_dict().values(), strict=True)
+        for mean, value in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
