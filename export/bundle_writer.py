@@ -40,7 +40,7 @@ def write_bundle(
     half_weights: bool = True,
     on_step: Callable[[str], None] | None = None,
 ) -> Manifest:
-    """Export a checkpoint as a bundle. The same checkpoint always gives the same bytes.
+    """Export a checkpoint as a bundle. The same checkpoint always gives the same graphs, byte for byte.
 
     Args:
         checkpoint: Networks on the CPU; left in eval mode.
@@ -147,10 +147,9 @@ def _records(folder: Path) -> dict[str, dict[str, str | int]]:
 def _replacing(folder: Path) -> Iterator[Path]:
     """Give a new folder beside the target; if the body succeeds, put it in the target's place."""
     target = folder.resolve()
-    partial, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("partial", "old"))
+    partial, old = (target.with_name(f".{target.name}.fader-{suffix}") for suffix in ("partial", "old"))
     try:
         # A killed export may have left both.
-        _restore(old, target)
         _require_replaceable(target)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

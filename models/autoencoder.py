@@ -50,7 +50,7 @@ class AutoEncoder(nn.Module):
             return nn.Sequential(*upsample(config.upsampling, inputs, 4 if config.mask else 3))
         outputs = config.widths[-2 - j]
         layers = [*upsample(config.upsampling, inputs, outputs), normalise(config.norm, outputs)]
-        # The reference counts decoder layers from the outside, so its "i >= n_layers - 3 and i > 0" is the innermost three.
+        # The reference counts decoder layers from the outside: its "i >= n_layers - 3 and i > 0" are these.
         if config.dropout and j < min(INNERMOST, config.n_layers - 1):
             layers.append(nn.Dropout(config.dropout))
         return nn.Sequential(*layers, nn.ReLU())
@@ -75,7 +75,7 @@ class AutoEncoder(nn.Module):
             images_NCHW: (N, 3, image_size, image_size) in [-1, 1].
 
         Returns:
-            The innermost latent; then one tensor for each skip, innermost first; then, with a mask, the images.
+            The innermost latent; then a tensor for each skip, innermost first; then, with a mask, the images.
         """
         outputs = []
         hidden = images_NCHW
@@ -86,7 +86,7 @@ class AutoEncoder(nn.Module):
         return (*latents, images_NCHW) if self.config.mask else latents
 
     def discriminated(self, latents: Sequence[Tensor]) -> Tensor:
-        """Return the latent that the discriminator must read: the shallowest shared one, so that no skip bypasses it."""
+        """Return the latent that the discriminator must read: the shallowest one that the decoder reads."""
         return latents[self.config.n_skip]
 
     def render(self, latents: Sequence[Tensor], values_NA: Tensor) -> Rendering:

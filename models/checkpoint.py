@@ -1,7 +1,10 @@
 """A checkpoint on disk: a folder with weights.safetensors and checkpoint.json. Nothing is unpickled.
 
-The weights of each network stand under its name as prefix ("autoencoder.encoder.0.0.weight"); the JSON holds the
-configurations, the attributes, the alignment template and whatever the training loop wants to tell its readers.
+The weights of each network stand under its name as prefix ("autoencoder.encoder.0.0.weight"); the JSON holds
+the configurations, the attributes, the alignment template and what the training loop tells its readers.
+
+A folder is replaced by two renames. A process killed between them leaves the old checkpoint under its other
+name, ".<name>.old"; it is read from there until the next one is written.
 """
 
 import json
@@ -39,19 +42,24 @@ class Checkpoint:
     attributes: AttributeSet
     """The sliders."""
     template: tuple[tuple[float, float], ...]
-    """Where alignment puts the image-left eye, image-right eye and mouth centre: (x, y) in pixels of the image size,
-    0-based at pixel centres."""
+    """Where alignment puts the image-left eye, image-right eye and mouth centre: (x, y) in pixels of the
+    image size, 0-based at pixel centres."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """What the training loop says of itself, for the model card: data, configuration, iterations, metrics."""
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str, nn.Module] | None = None) -> None:
-    """Write a checkpoint; a checkpoint of the same name is replaced only once the new one is whole.
+def save_checkpoint(
+    checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str, nn.Module] | None = None
+) -> None:
+    """Write a checkpoint; one of the same name is replaced only when the new one is whole.
 
     Args:
         checkpoint: What to write.
         folder: The checkpoint's folder.
         extra: Further networks whose weights go along (discriminators, a judge), by name.
+
+    Raises:
+        BundleError: the folder cannot be written; an old checkpoint there is still whole.
     """
     networks = {"autoencoder": checkpoint.autoencoder, "classifier": checkpoint.classifier, **(extra or {})}
     weights = {
@@ -59,7 +67,23 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str,
         for name, network in networks.items()
         for key, tensor in network.state_dict().items()
     }
-    sidecar = {
+    text = json.dumps(_describe(checkpoint), indent=2) + "\n"
+    folder = folder.resolve()
+    partial = _beside(folder, "partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(weights, partial / WEIGHTS)
+        (partial / SIDECAR).write_text(text, encoding="utf-8")
+        _replace(folder, partial)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(
+            f"cannot write the checkpoint {folder} ({error}): make room or choose another folder"
+        ) from error
+
+
+def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "autoencoder": asdict(checkpoint.autoencoder.config),
         "classifier": asdict(checkpoint.classifier.config),
@@ -67,13 +91,20 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str,
         "template": checkpoint.template,
         "training": dict(checkpoint.training),
     }
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(weights, partial / WEIGHTS)
-    (partial / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f".{folder.name}.{suffix}")
+
+
+def _replace(folder: Path, new: Path) -> None:
+    old = _beside(folder, "old")
+    # Without the folder, what is called old may be the only whole checkpoint.
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -82,11 +113,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         BundleError: a file is missing or damaged, or the weights do not fit the configuration.
     """
+    if not folder.exists() and (old := _beside(folder.resolve(), "old")).exists():
+        folder = old
     sidecar = _read_sidecar(folder / SIDECAR)
     try:
         weights = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise BundleError(f"cannot read the checkpoint's weights {folder / WEIGHTS}: {error}") from error
+        raise BundleError(
+            f"cannot read the checkpoint's weights {folder / WEIGHTS} ({error}): take another checkpoint"
+        ) from error
     try:
         autoencoder = AutoEncoder(AutoEncoderConfig(**sidecar["autoencoder"]))
         classifier = Classifier(ClassifierConfig(**sidecar["classifier"]))
@@ -95,9 +130,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
         template = tuple((float(x), float(y)) for x, y in sidecar["template"])
     except (KeyError, TypeError, ValueError, FaderError) as error:
-        raise BundleError(f"{folder / SIDECAR} does not describe a model: {error!r}") from error
-    load_network(autoencoder, weights, "autoencoder", folder)
-    load_network(classifier, weights, "classifier", folder)
+        raise BundleError(
+            f"{folder / SIDECAR} does not describe a model ({error!r}): take another checkpoint"
+        ) from error
+    _load_network(autoencoder, weights, "autoencoder", folder)
+    _load_network(classifier, weights, "classifier", folder)
     return Checkpoint(
         autoencoder=autoencoder.eval(),
         classifier=classifier.eval(),
@@ -109,25 +146,23 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
     try:
-        sidecar = json.loads(path.read_text())
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BundleError(
             f"cannot read {path} ({error.strerror}): expected a checkpoint folder as fader-train writes it"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON ({error}): take another checkpoint") from error
     if not isinstance(sidecar, dict) or sidecar.get("schema") != SCHEMA:
-        raise BundleError(f"{path} is not a checkpoint of schema {SCHEMA}: write it with this version's fader-train")
+        raise BundleError(
+            f"{path} is not a checkpoint of schema {SCHEMA}: write it with this version's fader-train"
+        )
     return sidecar
 
 
-def load_network(network: nn.Module, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
-    """Load one network's weights out of a checkpoint's.
-
-    Raises:
-        BundleError: names or shapes do not fit the network.
-    """
-    own = {key.removeprefix(f"{name}."): tensor for key, tensor in weights.items() if key.startswith(f"{name}.")}
+def _load_network(network: nn.Module, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+    prefix = f"{name}."
+    own = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
     try:
         network.load_state_dict(own)
     except RuntimeError as error:

@@ -1,4 +1,7 @@
-"""The classifier that reads attributes from images: it estimates sliders at run time, guides training, and judges edits."""
+"""The classifier that reads attributes from images.
+
+It estimates sliders at run time, guides training, and, trained a second time on other images, judges edits.
+"""
 
 from torch import Tensor, nn
 

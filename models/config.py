@@ -31,7 +31,7 @@ class AutoEncoderConfig:
     n_layers: int = 6
     """Encoder layers, and as many decoder layers; each halves or doubles the resolution."""
     n_skip: int = 0
-    """Decoder layers, counted after the innermost, that also read the encoder's output of their resolution."""
+    """Decoder layers, from the second innermost on, that also read the encoder's output of their size."""
     norm: Norm = "batch"
     """Normalisation of all layers but the outermost."""
     upsampling: Upsampling = "convtranspose"
@@ -49,15 +49,25 @@ class AutoEncoderConfig:
             f"image_size = {self.image_size}: expected a multiple of {step} for {self.n_layers} layers",
         )
         _require(self.n_columns >= 2, f"n_columns = {self.n_columns}: expected 2 or more")
-        _require(1 <= self.init_fm <= self.max_fm, f"init_fm = {self.init_fm}: expected 1 to max_fm = {self.max_fm}")
         _require(
-            0 <= self.n_skip < self.n_layers, f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)"
+            1 <= self.init_fm <= self.max_fm,
+            f"init_fm = {self.init_fm}: expected 1 to max_fm = {self.max_fm}",
+        )
+        _require(
+            0 <= self.n_skip < self.n_layers,
+            f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
         )
         _require(0 <= self.dropout < 1, f"dropout = {self.dropout}: expected 0 to 1, without 1")
         _require(self.norm in get_args(Norm), f"norm = {self.norm!r}: expected one of {get_args(Norm)}")
         _require(
             self.upsampling in get_args(Upsampling),
             f"upsampling = {self.upsampling!r}: expected one of {get_args(Upsampling)}",
+        )
+        # Instance norm takes its statistics over space, of which a 1 x 1 latent has none.
+        _require(
+            self.norm != "instance" or self.n_layers == 1 or self.image_size > step,
+            f"image_size = {self.image_size}: expected {2 * step} or more for {self.n_layers} layers "
+            "with instance norm",
         )
 
     @property
@@ -89,5 +99,8 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         _require(self.image_size >= 2, f"image_size = {self.image_size}: expected 2 or more")
         _require(self.n_columns >= 2, f"n_columns = {self.n_columns}: expected 2 or more")
-        _require(1 <= self.init_fm <= self.max_fm, f"init_fm = {self.init_fm}: expected 1 to max_fm = {self.max_fm}")
+        _require(
+            1 <= self.init_fm <= self.max_fm,
+            f"init_fm = {self.init_fm}: expected 1 to max_fm = {self.max_fm}",
+        )
         _require(self.hidden >= 1, f"hidden = {self.hidden}: expected 1 or more")

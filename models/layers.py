@@ -1,4 +1,7 @@
-"""Layers that several networks share. Shapes: N images, C channels, H height, W width, A attribute columns."""
+"""Layers that several networks share.
+
+Shapes: N images, C channels, H height, W width, A attribute columns.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +36,11 @@ def upsample(kind: Upsampling, inputs: int, outputs: int) -> list[nn.Module]:
     if kind == "nearest":
         return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, 1, 1)]
     conv = nn.Conv2d(inputs, 4 * outputs, 3, 1, 1)
-    # The four pixels that a shuffle spreads start equal (ICNR, Aitken et al. 2017), or a checkerboard starts with them.
+    # The four pixels that a shuffle spreads start equal (ICNR, Aitken et al. 2017): else a checkerboard is
+    # there from the start.
     with torch.no_grad():
-        conv.weight.copy_(conv.weight[::4].repeat_interleave(4, dim=0))
+        for parameter in conv.parameters():
+            parameter.copy_(parameter[::4].repeat_interleave(4, dim=0))
     return [conv, nn.PixelShuffle(2)]
 
 
@@ -50,5 +55,3 @@ def attribute_maps(values_NA: Tensor, like_NCHW: Tensor) -> Tensor:
     """Broadcast attribute values over space, (N, A) to (N, A, H, W)."""
     height, width = like_NCHW.shape[2:]
     return values_NA[:, :, None, None].expand(-1, -1, height, width).to(like_NCHW.dtype)
-
-

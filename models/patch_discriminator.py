@@ -1,6 +1,7 @@
-"""The adversary on images: does a patch look real, and does it look like its attributes?
+"""The adversary on images: it asks whether a patch looks real, and whether it looks like its attributes.
 
-Source: PatchGAN (Isola et al. 2017), with the strides of the published Fader Networks; the attribute input is RelGAN's idea.
+Source: PatchGAN (Isola et al. 2017), with the strides of the published Fader Networks; the attribute input is
+RelGAN's idea.
 """
 
 import torch
@@ -24,7 +25,7 @@ class PatchDiscriminator(nn.Module):
             last = i == len(STRIDES) - 1
             outputs = 1 if last else min(init_fm * 2**i, max_fm)
             layers.append(nn.Conv2d(channels, outputs, 4, stride, 1))
-            if 0 < i and not last:
+            if i > 0 and not last:
                 layers.append(nn.BatchNorm2d(outputs))
             if not last:
                 layers.append(nn.LeakyReLU(LEAK))
@@ -33,7 +34,7 @@ class PatchDiscriminator(nn.Module):
         self.conditional = n_columns > 0
 
     def forward(self, images_NCHW: Tensor, values_NA: Tensor | None = None) -> Tensor:
-        """Return one logit for each patch; its sigmoid, averaged over patches, is the score of the published models.
+        """Return one logit for each patch; the published models' score is the mean of their sigmoids.
 
         Args:
             images_NCHW: (N, 3, H, W) in [-1, 1], H and W at least 32.

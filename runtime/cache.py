@@ -19,7 +19,7 @@ def image_key(image: NDArray[np.uint8]) -> bytes:
 
 
 class LatentCache:
-    """Latents of single images by their pixels, least recently used out first. Safe to share between threads."""
+    """Latents of single images by their pixels, least recently used out first. Threads may share it."""
 
     def __init__(self, max_bytes: int) -> None:
         """Start empty.

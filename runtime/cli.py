@@ -38,41 +38,51 @@ def run_command(
     ] = None,
     attr: Annotated[
         list[str] | None,
-        typer.Option("--attr", help="NAME=VALUE: 0 absent, 1 present, beyond exaggerates. Repeat for several."),
+        typer.Option(
+            "--attr", help="NAME=VALUE: 0 absent, 1 present, beyond exaggerates. Repeat for several."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Target; default: INPUT with .edited before its ending.")
+        Path | None,
+        typer.Option("-o", "--out", help="Target; default: INPUT with .edited before its ending."),
     ] = None,
-    list_attrs: Annotated[bool, typer.Option("--list-attrs", help="Show the model's attributes and stop.")] = False,
+    list_attrs: Annotated[
+        bool, typer.Option("--list-attrs", help="Show the model's attributes and stop.")
+    ] = False,
     model: Annotated[
         Path | None, typer.Option(help="Bundle; default: the shipped one.", rich_help_panel=MODEL)
     ] = None,
     engine: Annotated[str, typer.Option(help="Inference engine.", rich_help_panel=MODEL)] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=MODEL)] = None,
     codec: Annotated[
-        str | None, typer.Option(help="FFmpeg's name of an encoder; default: the source's.", rich_help_panel=OUTPUT)
+        str | None,
+        typer.Option(help="FFmpeg's name of an encoder; default: the source's.", rich_help_panel=OUTPUT),
     ] = None,
     crf: Annotated[
-        float | None, typer.Option(help="Quality, lower is better; default: near the source.", rich_help_panel=OUTPUT)
+        float | None,
+        typer.Option(help="Quality, lower is better; default: near the source.", rich_help_panel=OUTPUT),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="The encoder's preset.", rich_help_panel=OUTPUT)] = None,
     min_face: Annotated[
         float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
     ] = 0.04,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON; no progress bar.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--json", help="Print the report as JSON; no progress bar.", rich_help_panel=OUTPUT),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")] = False,
 ) -> None:
     """Move attributes of every face by sliders, in a video, a picture or a folder of pictures.
 
-    Attributes that are not named stay as the model reads them from the face. A video keeps its resolution, frame rate,
-    time stamps, audio and subtitles.
+    Attributes that are not named stay as the model reads them from the face. A video keeps its resolution,
+    frame rate, time stamps, audio and subtitles.
     """
     from fader.runtime import Editor, EncodeOptions, FaceOptions
 
     if not list_attrs and (source is None or not attr):
-        raise typer.BadParameter("name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names")
+        raise typer.BadParameter(
+            "name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names"
+        )
     encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
     values = _values(attr or [])
     with Editor.open(model, engine=engine, threads=threads) as editor:
@@ -105,7 +115,11 @@ def _show_attributes(editor: "Editor", *, as_json: bool) -> None:
         typer.echo(json.dumps([{"name": a.name, "categories": a.categories} for a in editor.attributes]))
         return
     for attribute in editor.attributes:
-        what = "slider: 0 absent, 1 present" if attribute.is_boolean else f"one of {', '.join(attribute.categories)}"
+        what = (
+            "slider: 0 absent, 1 present"
+            if attribute.is_boolean
+            else f"one of {', '.join(attribute.categories)}"
+        )
         typer.echo(f"{attribute.name:16} {what}")
 
 
@@ -121,7 +135,13 @@ class _Job:
         *,
         quiet: bool,
     ) -> None:
-        self._editor, self._values, self._encoding, self._faces, self._quiet = editor, values, encoding, faces, quiet
+        self._editor, self._values, self._encoding, self._faces, self._quiet = (
+            editor,
+            values,
+            encoding,
+            faces,
+            quiet,
+        )
 
     def do(self, source: Path, out: Path | None) -> list[Any]:
         from fader.image import IMAGE_SUFFIXES
@@ -139,7 +159,9 @@ class _Job:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MediaError(f"cannot make the folder {out}: {error.strerror}; choose another with -o") from error
+            raise MediaError(
+                f"cannot make the folder {out}: {error.strerror}; choose another with -o"
+            ) from error
         reports = []
         with progress(source.name, unit="images", total=len(paths), quiet=self._quiet) as bar:
             for done, path in enumerate(paths, start=1):

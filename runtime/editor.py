@@ -1,9 +1,9 @@
 """The embedding API: open a bundle once, encode once, decode with as many values as you like.
 
-    with Editor.open() as editor:
-        latents = editor.encode(crops)
-        for smile in (0.0, 0.5, 1.0):
-            show(editor.decode(latents, {"Smiling": smile}))
+with Editor.open() as editor:
+    latents = editor.encode(crops)
+    for smile in (0.0, 0.5, 1.0):
+        show(editor.decode(latents, {"Smiling": smile}))
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fader.runtime.faces.detector import FaceDetector
     from fader.runtime.faces.tracking import FaceOptions, Tracker
     from fader.runtime.stages import Edited
+    from fader.runtime.video.planes import FramePlanes
 
 __all__ = ["Editor"]
 
@@ -114,7 +115,8 @@ class Editor:
         """Encode aligned crops: the slow half, needed once. Crops seen before come from the memory cache.
 
         Args:
-            crops: (N, image_size, image_size, 3) uint8 RGB, a NumPy array or anything on the CPU with `__dlpack__`.
+            crops: (N, image_size, image_size, 3) uint8 RGB, a NumPy array or anything on the CPU with
+                `__dlpack__`.
 
         Returns:
             Latents of batch N.
@@ -129,8 +131,8 @@ class Editor:
 
         Args:
             latents: From `encode` of this same bundle; batch N.
-            values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); attributes that are
-                not named keep the classifier's estimate.
+            values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); attributes
+                that are not named keep the classifier's estimate.
 
         Returns:
             (N, image_size, image_size, 3) uint8 RGB.
@@ -142,6 +144,23 @@ class Editor:
         Source: Lample et al. 2017, section 3.
         """
         return from_model(self.model.render(latents, self.attributes.apply(values, latents.source_NA)))
+
+    def crops(self, picture: Any) -> NDArray[np.uint8]:
+        """Find the faces of a picture and cut them out as the model wants them.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB, upright, a NumPy array or anything on the CPU with `__dlpack__`.
+
+        Returns:
+            (faces, image_size, image_size, 3) uint8 RGB for `encode`, the clearest face first.
+
+        Raises:
+            ConfigError: another shape or type.
+        """
+        from fader.runtime.stages import crops_of  # noqa: PLC0415
+
+        planes = _planes(_array(picture))
+        return crops_of(planes, self.tracker().update(planes, 0.0), self.image_size)
 
     def edit(self, images: Any, values: Mapping[str, Value]) -> NDArray[np.uint8]:
         """Edit every face in whole pictures.
@@ -156,18 +175,16 @@ class Editor:
         Raises:
             ConfigError: another shape or type, an unknown attribute, or a value that is not finite.
         """
-        import av  # noqa: PLC0415  # decoding and encoding alone must not wait for it
-
         pictures = _array(images)
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
-            raise ConfigError(
-                f"found images of shape {pictures.shape} and type {pictures.dtype}, expected (N, H, W, 3) uint8 RGB"
-            )
-        frames = (av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24") for picture in pictures)
+        if pictures.ndim != 4:
+            raise ConfigError(f"found an array of shape {pictures.shape}, expected (N, H, W, 3) uint8 RGB")
+        frames = (_planes(picture).frame for picture in pictures)
         edited = [done.frame.to_ndarray() for done in self.edit_frames(frames, values)]
         return np.stack(edited).astype(np.uint8, copy=False) if edited else pictures.copy()
 
-    def edit_frames(self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value]) -> "Iterator[Edited]":
+    def edit_frames(
+        self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value]
+    ) -> "Iterator[Edited]":
         """Edit unrelated frames, each searched for faces anew.
 
         Args:
@@ -200,8 +217,8 @@ class Editor:
         """Edit the frames of one video as they come.
 
         Args:
-            frames: Decoded frames in display order, any pixel format, with time stamps. They are not changed: a frame
-                that is edited is copied first.
+            frames: Decoded frames in display order, any pixel format, with time stamps. They are not changed:
+                a frame that is edited is copied first.
             values: As for `decode`.
             rotation: Degrees counter-clockwise by which frames are turned for display: 0, 90, 180 or 270.
 
@@ -231,6 +248,18 @@ class Editor:
         from fader.runtime.faces.tracking import Tracker  # noqa: PLC0415
 
         return Tracker(detector, self.model.template, self.image_size, options=options)
+
+
+def _planes(picture: NDArray[Any]) -> "FramePlanes":
+    import av  # noqa: PLC0415  # decoding and encoding alone must not wait for it
+
+    from fader.runtime.video.planes import FramePlanes  # noqa: PLC0415
+
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ConfigError(
+            f"found a picture of shape {picture.shape} and type {picture.dtype}, expected (H, W, 3) uint8 RGB"
+        )
+    return FramePlanes(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
 
 
 def _array(images: Any) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Still images: read in their own depth, edited by the same planes as video, written without loss of alpha or bits."""
+"""Still images: read in their own depth, edited as video frames are, written with all bits and alpha."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,9 @@ class ImageReport:
     """Faces whose pixels changed."""
 
 
-def edit_image(editor: Editor, source: str | Path, target: str | Path, values: Mapping[str, Value]) -> ImageReport:
+def edit_image(
+    editor: Editor, source: str | Path, target: str | Path, values: Mapping[str, Value]
+) -> ImageReport:
     """Edit every face in an image file.
 
     Args:
@@ -67,7 +69,9 @@ def images_in(folder: Path) -> list[Path]:
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise MediaError(f"{folder} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise MediaError(
+            f"{folder} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     return paths
 
 

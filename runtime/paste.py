@@ -1,7 +1,7 @@
 """What an edit changes: the difference of two renderings, kept to the face and freed of noise.
 
-Only this difference goes back into the frame, so pores, grain and resolution of the original stay, and a slider that
-stays where it is changes nothing.
+Only this difference goes back into the frame, so pores, grain and resolution of the original stay, and a
+slider that stays where it is changes nothing.
 """
 
 from functools import lru_cache
@@ -16,7 +16,9 @@ FADE_FROM, FADE_TO = 0.80, 0.95
 NOISE_LOW, NOISE_HIGH = 1.5, 6.0
 
 
-def delta(edited: NDArray[np.float32], source: NDArray[np.float32], *, strength: float = 1.0) -> NDArray[np.float32]:
+def delta(
+    edited: NDArray[np.float32], source: NDArray[np.float32], *, strength: float = 1.0
+) -> NDArray[np.float32]:
     """Return what to add to the frame.
 
     Args:
@@ -25,7 +27,8 @@ def delta(edited: NDArray[np.float32], source: NDArray[np.float32], *, strength:
         strength: 0 to 1; faces that turn away fade.
 
     Returns:
-        (S, S, 3) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings hardly differ.
+        (S, S, 3) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings
+        hardly differ.
     """
     change = np.moveaxis((edited - source) * np.float32(127.5), 0, 2)
     size = change.shape[0]

@@ -1,4 +1,4 @@
-"""From one video file to another: decoding, faces, rendering, pasting and encoding run side by side in bounded queues."""
+"""From one video file to another; decoding, faces, rendering and encoding run side by side in bounded queues."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -76,22 +76,22 @@ def edit_video(
     *,
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,
-    on_progress: Callable[[VideoProgress], None] = lambda progress: None,
+    on_progress: Callable[[VideoProgress], None] = lambda _: None,
 ) -> VideoReport:
     """Edit every face in a video; everything else of it is kept.
 
-    Resolution, frame count, time stamps, rotation, colour description and metadata stay; audio, subtitle and other streams
-    are copied. The target appears under its name only when it is whole.
+    Resolution, frame count, time stamps, rotation, colour description and metadata stay; audio, subtitle and
+    other streams are copied. The target appears under its name only when it is whole.
 
     Args:
         editor: The model.
         source: Video file.
         target: File to write; its suffix chooses the container.
-        values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); unnamed attributes keep
-            what the classifier reads from the face.
+        values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); unnamed
+            attributes keep what the classifier reads from the face.
         encoding: Codec, quality and speed; by default the source's codec at a quality near the source's.
         faces: How faces are searched for.
-        on_progress: Called in this thread after every frame; an exception in it stops the work and leaves no file.
+        on_progress: Called in this thread after every frame; what it raises stops the work and leaves no file.
 
     Raises:
         ConfigError: an unknown attribute or codec, a value that is not finite, or a target that is the source.
@@ -101,7 +101,11 @@ def edit_video(
     editor.model.check(values)
     began = time.monotonic()
     count = _Count()
-    with VideoSource(source) as reading, VideoTarget.open(target, reading, encoding) as writing, ExitStack() as threads:
+    with (
+        VideoSource(source) as reading,
+        VideoTarget.open(target, reading, encoding) as writing,
+        ExitStack() as threads,
+    ):
         decoded = threads.enter_context(prefetch(reading.items(), QUEUE, name="fader-decode"))
         found = threads.enter_context(
             prefetch(

@@ -24,8 +24,8 @@ _END = object()
 def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[T]]:
     """Run an iterable in a thread of its own while the body reads what it yields, in order.
 
-    An exception in it is raised in the reader, with its cause. When the body ends, for whatever reason, the thread stops
-    after the item that it is at, and a generator is closed there.
+    An exception in it is raised in the reader, with its cause. When the body ends, for whatever reason, the
+    thread stops after the item that it is at, and a generator is closed there.
 
     Args:
         items: Read by the new thread alone.

@@ -1,7 +1,7 @@
-"""The way a frame takes: its faces are found, rendered with other values, and the difference goes back into its planes.
+"""The way a frame takes: faces are found, rendered with other values, and the difference goes into its planes.
 
-Each stage is a plain generator that keeps the order; things that are not frames pass through untouched, so that copied
-packets keep their place between the frames.
+Each stage is a plain generator that keeps the order; things that are not frames pass through untouched, so
+that copied packets keep their place between the frames.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

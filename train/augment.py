@@ -1,11 +1,12 @@
 """Random changes to images that the classifier and the judge must not mind.
 
-A classifier that never saw a shifted, blurred or noisy image is easily satisfied by a pattern that people don't see.
+A classifier that never saw a shifted, blurred or noisy image is easily satisfied by a pattern that people
+don't see.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 __all__ = ["augment", "flip", "low_pass"]
 
@@ -23,8 +24,10 @@ def flip(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
 def low_pass(images_NCHW: Tensor, factor: float) -> Tensor:
     """Shrink by `factor` (1 or more) and enlarge again, which leaves coarse detail only."""
     size = images_NCHW.shape[-1]
-    small = F.interpolate(images_NCHW, size=max(8, round(size / factor)), mode="bilinear", antialias=True)
-    return F.interpolate(small, size=size, mode="bilinear")
+    small = functional.interpolate(
+        images_NCHW, size=max(8, round(size / factor)), mode="bilinear", antialias=True
+    )
+    return functional.interpolate(small, size=size, mode="bilinear")
 
 
 def augment(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
@@ -32,12 +35,13 @@ def augment(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images_NCHW: (N, 3, S, S) in [-1, 1].
-        generator: Source of randomness; one low-pass factor is drawn for the batch, the rest for each image.
+        generator: Source of randomness; one shift and one low-pass factor are drawn for the batch, the rest
+            for each image.
     """
     n, _, size, _ = images_NCHW.shape
     span = max(1, round(MAX_SHIFT * size))
     dy, dx = torch.randint(0, 2 * span + 1, (2,), generator=generator).tolist()
-    padded = F.pad(images_NCHW, (span, span, span, span), mode="replicate")
+    padded = functional.pad(images_NCHW, (span, span, span, span), mode="replicate")
     shifted = padded[:, :, dy : dy + size, dx : dx + size]
     factor = 1 + 2 * torch.rand((), generator=generator).item()
     smooth = low_pass(shifted, factor) if factor > 1.5 else shifted

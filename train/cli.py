@@ -37,7 +37,9 @@ def train_command(
     out: Annotated[Path, typer.Argument(help="Folder of the run; made.")],
     attr: Annotated[
         list[str],
-        typer.Option("--attr", help="Attribute to train; NAME=3 draws images that have it three times as often."),
+        typer.Option(
+            "--attr", help="Attribute to train; NAME=3 draws images that have it three times as often."
+        ),
     ],
     edit_share: Annotated[
         list[str] | None,
@@ -47,18 +49,24 @@ def train_command(
     iterations: Annotated[int, typer.Option(help="Updates.")] = 100_000,
     minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
     batch_size: Annotated[int, typer.Option(help="Images in an update.")] = 32,
-    latent_weight: Annotated[float, typer.Option(help="Weight of the latent adversary after its ramp.")] = 0.01,
+    latent_weight: Annotated[
+        float, typer.Option(help="Weight of the latent adversary after its ramp.")
+    ] = 0.01,
     feedback_weight: Annotated[float, typer.Option(help="Weight of the classifier's feedback.")] = 0.02,
     patch_weight: Annotated[float, typer.Option(help="Weight of the patch adversary.")] = 0.01,
     mask: Annotated[bool, typer.Option(help="Draw a mask and keep the image outside it.")] = True,
     held_out: Annotated[int, typer.Option(help="Images kept for evaluation.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of weights, order and flips.")] = 0,
-    cache: Annotated[Path | None, typer.Option(help="Folder for aligned images; default: the user's cache.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for aligned images; default: the user's cache.")
+    ] = None,
     detector: Annotated[
         Path | None, typer.Option(help="Bundle whose detector finds the faces; default: the shipped one.")
     ] = None,
-    licence: Annotated[str, typer.Option(help="Source and licence of the images, for the model card.")] = "not stated",
-    workers: Annotated[int, typer.Option(help="Processes that align images.")] = 2,
+    licence: Annotated[
+        str, typer.Option(help="Source and licence of the images, for the model card.")
+    ] = "not stated",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that align images.")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Train sliders from a folder of faces and a label file.
@@ -68,8 +76,9 @@ def train_command(
     adversaries. Checkpoints, pictures and a log lie in the run's folder; fader-export makes a bundle of it.
     """
     from fader.train.config import TrainConfig
-    from fader.train.run import train
+    from fader.train.run import require_new, train
 
+    require_new(out)
     config = TrainConfig(
         attributes=tuple(sorted(_pairs(attr))),
         oversample={name: factor for name, factor in _pairs(attr).items() if factor != 1},
@@ -86,7 +95,7 @@ def train_command(
     )
     prepared = _prepare(config, images, labels, cache, detector, workers, quiet=quiet)
     about = {
-        "data": images.name,
+        "data": images.resolve().name,
         "licence": licence,
         "command": _command([images, labels, out, cache, detector]),
         "images": len(prepared.data),
@@ -101,9 +110,13 @@ def train_command(
 
 
 def _command(paths: "Sequence[Path | None]") -> str:
-    """Return this process's command line, with names instead of paths: a model card must not tell where they lay."""
-    names = {str(path): path.name for path in paths if path}
-    return shlex.join(["fader-train", *(names.get(word, word) for word in sys.argv[1:])])
+    """Return this process's command line with names for paths: a model card must not tell where they lay."""
+
+    def named(word: str) -> str:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return f"{option}{equals}{Path(value).resolve().name}" if Path(value) in paths else word
+
+    return shlex.join(["fader-train", *map(named, sys.argv[1:])])
 
 
 def _pairs(options: list[str]) -> dict[str, float]:
@@ -143,7 +156,7 @@ def _prepare(
             detector=Bundle(detector or shipped_bundle()),
             cache=cache or platformdirs.user_cache_path("fader") / "aligned",
             workers=workers,
-            on_image=lambda done, total: bar.at(done, total),
+            on_image=bar.at,
         )
 
 

@@ -1,19 +1,27 @@
 """What a training run is told; written into every checkpoint it makes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fader.errors import ConfigError
+from fader.models import AutoEncoderConfig
+from fader.models.config import Upsampling
 
 __all__ = ["TrainConfig"]
+
+COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs")
+ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
+FROM_0 = ("latent_weight", "latent_ramp", "feedback_weight", "patch_weight", "mask_weight")
+PATCH_MIN_SIZE = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Settings of a run. The defaults train a 128 px model of several attributes on two CPU cores in hours."""
+    """Settings of a run. The defaults train a 128 px model of a few attributes on two CPU cores in hours."""
 
     attributes: tuple[str, ...]
-    """Names in the label file; all are boolean."""
+    """Names in the label file, all different; all are boolean."""
     image_size: int = 128
     """Height and width of the model's images, pixels."""
     init_fm: int = 16
@@ -26,12 +34,12 @@ class TrainConfig:
     """Skip connections."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
-    upsampling: str = "pixelshuffle"
+    upsampling: Upsampling = "pixelshuffle"
     """How the decoder doubles the resolution."""
     iterations: int = 100_000
     """Autoencoder updates."""
     batch_size: int = 32
-    """Images in an update."""
+    """Images in an update, 2 or more."""
     learning_rate: float = 2e-4
     """Of Adam, for all networks."""
     betas: tuple[float, float] = (0.5, 0.999)
@@ -45,7 +53,7 @@ class TrainConfig:
     feedback_weight: float = 0.02
     """Weight of the classifier's cross-entropy on edited images; 0 is the paper's method."""
     patch_weight: float = 0.01
-    """Weight of the patch adversary on edited images; 0 is the paper's method."""
+    """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
     mask_weight: float = 0.02
     """Weight of the mean of the mask on edited images."""
     oversample: Mapping[str, float] = field(default_factory=dict)
@@ -57,23 +65,59 @@ class TrainConfig:
     classifier_epochs: int = 6
     """Passes over its half of the training images, for the classifier and for the judge."""
     average: float = 0.999
-    """Decay of the running average of the autoencoder's weights, which checkpoints hold."""
+    """Decay (0 to 1, without 1) of the average of the autoencoder's weights that checkpoints hold."""
     evaluate_every: int = 1000
     """Iterations between evaluations; each writes a checkpoint."""
     seed: int = 0
     """Of weights, order and flips."""
 
     def __post_init__(self) -> None:
-        if not self.attributes:
-            raise ConfigError("attributes is empty: name at least one, for example Eyeglasses")
-        for label, names in (("oversample", self.oversample), ("swap", self.swap)):
-            if unknown := set(names) - set(self.attributes):
-                raise ConfigError(f"{label} names {sorted(unknown)}: expected some of {list(self.attributes)}")
-            if bad := [name for name, weight in names.items() if not weight > 0]:
-                raise ConfigError(f"{label} of {bad} must be above 0")
-        for name in ("iterations", "batch_size", "evaluate_every", "held_out", "classifier_epochs", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} = {getattr(self, name)}: expected more than 0")
-        for name in ("latent_weight", "latent_ramp", "feedback_weight", "patch_weight", "mask_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} = {getattr(self, name)}: expected 0 or more")
+        if not self.attributes or len(set(self.attributes)) != len(self.attributes):
+            raise ConfigError(f"attributes = {list(self.attributes)}: expected one or more, all different")
+        for label, weights in (("oversample", self.oversample), ("swap", self.swap)):
+            self._require_weights(label, weights)
+        for name in ABOVE_0:
+            self._require(name, getattr(self, name) > 0, "a finite number above 0")
+        for name in FROM_0:
+            self._require(name, getattr(self, name) >= 0, "a finite number, 0 or more")
+        # Batch norm of a single 1 x 1 map has nothing to take a variance of.
+        self._require("batch_size", self.batch_size >= 2, "2 or more")
+        self._require("average", 0 <= self.average < 1, "0 to 1, without 1")
+        self._require(
+            "patch_weight",
+            not self.patch_weight or self.image_size >= PATCH_MIN_SIZE,
+            f"0 for images under {PATCH_MIN_SIZE} px",
+        )
+        self.autoencoder(2 * len(self.attributes))
+
+    def autoencoder(self, n_columns: int) -> AutoEncoderConfig:
+        """Return the network's configuration.
+
+        Args:
+            n_columns: Columns of the attributes.
+
+        Raises:
+            ConfigError: the sizes do not fit each other.
+        """
+        return AutoEncoderConfig(
+            image_size=self.image_size,
+            n_columns=n_columns,
+            init_fm=self.init_fm,
+            max_fm=self.max_fm,
+            n_layers=self.n_layers,
+            n_skip=self.n_skip,
+            mask=self.mask,
+            upsampling=self.upsampling,
+        )
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        value = getattr(self, name)
+        if not holds or not math.isfinite(value):
+            raise ConfigError(f"{name} = {value}: expected {expected}")
+
+    def _require_weights(self, label: str, weights: Mapping[str, float]) -> None:
+        for name, weight in weights.items():
+            if name not in self.attributes:
+                raise ConfigError(f"{label} names {name!r}: expected some of {', '.join(self.attributes)}")
+            if not (weight > 0 and math.isfinite(weight)):
+                raise ConfigError(f"{label} of {name!r} is {weight}: expected a finite number above 0")

@@ -1,4 +1,4 @@
-"""The training set in memory-mapped form: aligned images beside their labels, and the batches drawn from them."""
+"""The training set in memory-mapped form: aligned images with their labels, and batches drawn from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class Subset:
         return self.parent.labels_NK[self.indices]
 
     def batch(self, positions: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return images (n, 3, S, S) and labels (n, K) at positions of this subset."""
+        """Return images (n, 3, S, S) and labels (n, K) at positions of this subset, in the set's order."""
+        # Ascending, because the images are usually mapped from a disk.
         chosen = np.sort(self.indices[positions])
         return self.parent.images(chosen), torch.from_numpy(self.parent.labels_NK[chosen])
 

@@ -1,7 +1,8 @@
-"""What a run reports of itself on held-out images: do edits work in the judge's eyes, and is the rest kept?
+"""What a run reports of itself on held-out images: edits that the judge sees, and what is kept.
 
-The judge was trained on other images than the classifier that gave feedback, and sees low-passed copies: patterns that
-networks read and people don't should not count. It is a necessary figure, not a sufficient one: look at the grids.
+The judge was trained on other images than the classifier that gave feedback, and sees low-passed copies:
+patterns that networks read and people don't should not count. It is a necessary figure, not a sufficient one:
+look at the grids.
 """
 
 from collections.abc import Sequence
@@ -36,8 +37,9 @@ def evaluate(
         attributes: All boolean.
 
     Returns:
-        "psnr_db" of the reconstruction; for each attribute "<name> added" and "<name> removed", the share (0 to 1) of images
-        whose edit the judge sees; "others kept", the share of other attributes on which the judge does not change its mind.
+        "psnr_db" of the reconstruction; for each attribute "<name> added" and "<name> removed", the share
+        (0 to 1) of images whose edit the judge sees; "others kept", the share of other attributes on which
+        the judge does not change its mind. A share of no cases is left out.
     """
     squared_error, n_values = 0.0, 0
     seen: dict[str, list[Tensor]] = {}
@@ -58,9 +60,10 @@ def evaluate(
             seen.setdefault(f"{attribute.name} removed", []).append(success_N[edited_NK[:, k] == 0])
             others = [i for i in range(len(attributes.names)) if i != k]
             kept.append((after_NK == before_NK)[:, others].flatten())
-    figures = {name: float(torch.cat(parts).float().mean()) for name, parts in seen.items()}
+    cases = {name: torch.cat(parts) for name, parts in {**seen, "others kept": kept}.items()}
+    shares = {name: float(found.float().mean()) for name, found in cases.items() if len(found)}
     psnr_db = float(-10 * np.log10(max(squared_error / n_values, 1e-12)))
-    return {"psnr_db": psnr_db, **figures, "others kept": float(torch.cat(kept).float().mean())}
+    return {"psnr_db": psnr_db, **shares}
 
 
 def _verdict(judge: Classifier, images_NCHW: Tensor, attributes: AttributeSet) -> Tensor:

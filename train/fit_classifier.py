@@ -24,7 +24,7 @@ def fit_classifier(
     config: TrainConfig,
     *,
     seed: int,
-    on_step: Callable[[int, int], None] = lambda done, total: None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Classifier:
     """Train a classifier on a subset, on augmented images.
 
@@ -48,7 +48,8 @@ def fit_classifier(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        classifier = Classifier(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        classifier = Classifier(shape)
+        classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = max(1, config.classifier_epochs * len(subset) // config.batch_size)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=1e-3, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2e-3, total_steps=steps + 1)
@@ -66,11 +67,13 @@ def fit_classifier(
 
 @torch.no_grad()
 def balanced_accuracy(classifier: Classifier, subset: Subset, attributes: AttributeSet) -> dict[str, float]:
-    """Return each attribute's mean recall over its categories (0 to 1) on real images."""
+    """Return each attribute's mean recall (0 to 1) over the categories that the subset's images have."""
     guesses = []
     for images_NCHW, _ in subset.in_order(64):
         logits_NA = classifier(images_NCHW)
-        guesses.append(torch.stack([logits_NA[:, attributes.slice(a.name)].argmax(1) for a in attributes], dim=1))
+        guesses.append(
+            torch.stack([logits_NA[:, attributes.slice(a.name)].argmax(1) for a in attributes], dim=1)
+        )
     guessed_NK = torch.cat(guesses).numpy()
     result = {}
     for k, attribute in enumerate(attributes):

@@ -3,6 +3,7 @@
 Source: list_attr_celeba.txt of Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from fader.errors import ConfigError, DataError
 
 __all__ = ["Labels", "read_celeba_labels"]
 
-MEANING = {"1": 1, "-1": 0}
+MEANING = {"1": True, "-1": False}
+COUNT = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,9 @@ class Labels:
         """
         for name in names:
             if name not in self.names:
-                raise ConfigError(f"the labels have no attribute {name!r}: choose from {', '.join(self.names)}")
+                raise ConfigError(
+                    f"the labels have no attribute {name!r}: choose from {', '.join(self.names)}"
+                )
         return self.present_NK[:, [self.names.index(name) for name in names]]
 
 
@@ -47,21 +51,34 @@ def read_celeba_labels(path: Path) -> Labels:
         DataError: the file is missing or a line does not fit; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Windows' editors put a byte order mark before the first line.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the label file {path}: {error}") from error
-    if len(lines) < 3 or not lines[0].strip().isdigit():
-        raise DataError(f"{path}:1: expected the number of images, as in list_attr_celeba.txt")
-    names = tuple(lines[1].split())
+    count, names = lines[0].strip(), tuple(lines[1].split()) if len(lines) > 1 else ()
+    if not COUNT.fullmatch(count):
+        raise DataError(
+            f"{path}:1: expected the number of images, as in list_attr_celeba.txt, found {count!r:.80}"
+        )
+    if not names or len(set(names)) != len(names):
+        raise DataError(f"{path}:2: expected names of attributes, all different, found {list(names)!r:.80}")
     rows = [(number, line.split()) for number, line in enumerate(lines[2:], start=3) if line.strip()]
-    images, present = [], np.empty((len(rows), len(names)), dtype=np.bool_)
+    if not rows or len(rows) != int(count):
+        raise DataError(f"{path}:1: says {count} images, found {len(rows)}: is the file whole?")
+    return _labels(path, names, rows)
+
+
+def _labels(path: Path, names: tuple[str, ...], rows: list[tuple[int, list[str]]]) -> Labels:
+    present_NK = np.empty((len(rows), len(names)), dtype=np.bool_)
+    lines: dict[str, int] = {}
     for i, (number, cells) in enumerate(rows):
         if len(cells) != len(names) + 1 or any(cell not in MEANING for cell in cells[1:]):
-            raise DataError(f"{path}:{number}: expected a file name and {len(names)} times 1 or -1, found {cells!r:.80}")
-        images.append(cells[0])
-        present[i] = [MEANING[cell] == 1 for cell in cells[1:]]
-    if len(rows) != int(lines[0]):
-        raise DataError(f"{path}:1: says {lines[0].strip()} images, found {len(rows)}: is the file whole?")
-    if len(set(images)) != len(images):
-        raise DataError(f"{path}: the same image is labelled twice: remove the second line")
-    return Labels(images=tuple(images), names=names, present_NK=present)
+            raise DataError(
+                f"{path}:{number}: expected a file name and {len(names)} times 1 or -1, found {cells!r:.80}"
+            )
+        if (first := lines.setdefault(cells[0], number)) != number:
+            raise DataError(
+                f"{path}:{number}: {cells[0]} has labels in line {first} already: remove one of them"
+            )
+        present_NK[i] = [MEANING[cell] for cell in cells[1:]]
+    return Labels(images=tuple(lines), names=names, present_NK=present_NK)

@@ -5,7 +5,7 @@ Source: Lample et al. 2017, equations 2 and 3.
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from fader.attributes import AttributeSet
 
@@ -20,7 +20,8 @@ def ramp(weight: float, iteration: int, length: int) -> float:
 def columns(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
     """Return the (N, A) float32 one-hot columns of (N, K) int64 category indices, K in the set's order."""
     parts = [
-        F.one_hot(labels_NK[:, k], len(attribute.categories)) for k, attribute in enumerate(attributes)
+        functional.one_hot(labels_NK[:, k], len(attribute.categories))
+        for k, attribute in enumerate(attributes)
     ]
     return torch.cat(parts, dim=1).float()
 
@@ -28,7 +29,7 @@ def columns(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
 def attribute_loss(logits_NA: Tensor, labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
     """Return the cross-entropy, summed over attributes and averaged over images, as a scalar."""
     losses = [
-        F.cross_entropy(logits_NA[:, attributes.slice(attribute.name)], labels_NK[:, k])
+        functional.cross_entropy(logits_NA[:, attributes.slice(attribute.name)], labels_NK[:, k])
         for k, attribute in enumerate(attributes)
     ]
     return torch.stack(losses).sum()

@@ -1,13 +1,14 @@
-"""From image files to the aligned set: faces are found and aligned by the runtime's own code, once, into a cache on disk."""
+"""From image files to the aligned set: the runtime's own code finds and aligns faces, once, into a cache."""
 
 import hashlib
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,14 @@ from numpy.typing import NDArray
 from fader.bundle import Bundle
 from fader.errors import DataError
 from fader.image import decode_rgb
-from fader.runtime.faces.alignment import CELEBA_TIGHT, anchors, fit_error, fit_similarity, template_at, warp_crop
+from fader.runtime.faces.alignment import (
+    CELEBA_TIGHT,
+    anchors,
+    fit_error,
+    fit_similarity,
+    template_at,
+    warp_crop,
+)
 from fader.runtime.faces.detector import FaceDetector
 from fader.train.dataset import AlignedSet
 from fader.train.labels import Labels
@@ -25,9 +33,13 @@ from fader.train.source import ImageSource
 
 __all__ = ["Prepared", "prepare"]
 
+Graphs = tuple[Path, Path, Path]
+Aligned = NDArray[np.uint8] | str
+
+REPORT = "aligned.json"
 CHUNK = 64
 MAX_FIT_ERROR = 0.04
-"""Faces whose three points miss the template by more than this share of the crop's side are turned too far away."""
+"""A face whose three points miss the template by more than this share of the crop's side is turned too far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +47,13 @@ class Prepared:
     """The aligned set and what became of the files."""
 
     data: AlignedSet
-    """Aligned images, memory-mapped, in the label file's order; labels of the chosen attributes."""
+    """Aligned images, memory-mapped, in the label file's order; labels in the order of the names given."""
     n_files: int
     """Images in the label file."""
     n_without_face: int
     """Images left out because no face was found."""
     n_turned: int
-    """Images left out because the face is turned too far to align."""
+    """Images left out because the face is turned too far away to be aligned."""
 
 
 def prepare(
@@ -53,18 +65,19 @@ def prepare(
     detector: Bundle,
     cache: Path,
     workers: int = 1,
-    on_image: Callable[[int, int], None] = lambda done, total: None,
+    on_image: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Prepared:
     """Align every labelled image, or take the result of an earlier call from the cache.
 
     Args:
         labels: Which images, and their attributes.
-        source: Folder or zip archive with the images.
-        names: Attributes, in the order of the label columns wanted.
+        source: Folder or zip archive with the images; a face is at least half as high as an image's shorter
+            side, as in CelebA's aligned images.
+        names: Attributes, in the order that the labels shall have.
         size: Height and width of the aligned images.
         detector: Bundle whose detector graphs find the faces.
         cache: Folder for aligned sets; made if missing.
-        workers: Processes.
+        workers: Processes; 1 starts none.
         on_image: Called with images done and in all.
 
     Raises:
@@ -72,83 +85,104 @@ def prepare(
         ConfigError: an attribute is unknown.
     """
     chosen_NK = labels.select(names)
-    if missing := ImageSource(source).missing(labels.images):
-        raise DataError(f"{source} lacks {len(missing)} labelled images, the first is {missing[0]}: is it whole?")
-    folder = cache / _key(labels, source, size, detector)
-    if not (folder / "aligned.json").exists():
-        align = partial(_align_chunk, source, _graphs(detector), size)
-        _align_all(labels.images, align, folder, size, workers=workers, on_image=on_image)
-    report = json.loads((folder / "aligned.json").read_text())
+    images = ImageSource(source)
+    if missing := images.missing(labels.images):
+        raise DataError(
+            f"{source} lacks {len(missing)} labelled images, the first is {missing[0]}: is it whole?"
+        )
+    folder = cache / _key(labels, images, size, detector)
+    if not (folder / REPORT).exists():
+        graphs = detector.graph("detector_p"), detector.graph("detector_r"), detector.graph("detector_o")
+        results = _align_all(labels.images, images, graphs, size, workers)
+        _write(results, len(labels.images), folder, size, on_image)
+    report = json.loads((folder / REPORT).read_text())
     kept = np.array(report["kept"], dtype=np.int64)
-    images = np.load(folder / "images.npy", mmap_mode="r")[: len(kept)]
+    aligned = np.load(folder / "images.npy", mmap_mode="r")[: len(kept)]
     return Prepared(
-        data=AlignedSet(images_NHWC=images, labels_NK=chosen_NK[kept].astype(np.int64)),
+        data=AlignedSet(images_NHWC=aligned, labels_NK=chosen_NK[kept].astype(np.int64)),
         n_files=len(labels.images),
         n_without_face=report["without_face"],
         n_turned=report["turned"],
     )
 
 
-def _key(labels: Labels, source: Path, size: int, detector: Bundle) -> str:
-    stat = source.stat()
-    graphs = [detector.manifest.files[detector.manifest.graphs[f"detector_{stage}"]]["sha256"] for stage in "pro"]
-    what = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, size, graphs, CELEBA_TIGHT, MAX_FIT_ERROR, labels.images]
+def _key(labels: Labels, source: ImageSource, size: int, detector: Bundle) -> str:
+    manifest = detector.manifest
+    graphs = [manifest.files[manifest.graphs[f"detector_{stage}"]]["sha256"] for stage in "pro"]
+    files = [str(source.path.resolve()), *source.fingerprint(labels.images)]
+    what = [*files, size, graphs, CELEBA_TIGHT, MAX_FIT_ERROR, labels.images]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
-def _graphs(detector: Bundle) -> tuple[Path, Path, Path]:
-    return detector.graph("detector_p"), detector.graph("detector_r"), detector.graph("detector_o")
-
-
 def _align_all(
-    names: Sequence[str],
-    align: Callable[[Sequence[str]], list[NDArray[np.uint8] | str]],
-    folder: Path,
-    size: int,
-    *,
-    workers: int,
-    on_image: Callable[[int, int], None],
+    names: Sequence[str], images: ImageSource, graphs: Graphs, size: int, workers: int
+) -> Iterator[Aligned]:
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    if workers == 1:
+        tools = FaceDetector(*graphs), images
+        for chunk in chunks:
+            yield from _align_chunk(tools, size, chunk)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
+        for results in pool.map(partial(_align_in_worker, images.path, graphs, size), chunks):
+            yield from results
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches every process of the terminal; the parent's answer is enough.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@lru_cache(maxsize=1)
+def _worker_tools(source: Path, graphs: Graphs) -> tuple[FaceDetector, ImageSource]:
+    # Once a process: an archive of 200,000 images takes seconds to open.
+    return FaceDetector(*graphs), ImageSource(source)
+
+
+def _align_in_worker(source: Path, graphs: Graphs, size: int, names: Sequence[str]) -> list[Aligned]:
+    return _align_chunk(_worker_tools(source, graphs), size, names)
+
+
+def _align_chunk(tools: tuple[FaceDetector, ImageSource], size: int, names: Sequence[str]) -> list[Aligned]:
+    detector, images = tools
+    return [align_image(decode_rgb(images.read(name), name=name), detector, size) for name in names]
+
+
+def _write(
+    results: Iterable[Aligned], total: int, folder: Path, size: int, on_image: Callable[[int, int], None]
 ) -> None:
     work = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    total = len(names)
     images = np.lib.format.open_memmap(work / "images.npy", "w+", np.uint8, (total, size, size, 3))
-    chunks = [names[start : start + CHUNK] for start in range(0, total, CHUNK)]
     kept: list[int] = []
-    done, lost = 0, {"no face": 0, "turned": 0}
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for results in pool.map(align, chunks):
-            for result in results:
-                if isinstance(result, str):
-                    lost[result] += 1
-                else:
-                    images[len(kept)] = result
-                    kept.append(done)
-                done += 1
-            on_image(done, total)
+    lost = {"no face": 0, "turned": 0}
+    for i, result in enumerate(results):
+        if isinstance(result, str):
+            lost[result] += 1
+        else:
+            images[len(kept)] = result
+            kept.append(i)
+        on_image(i + 1, total)
     if len(kept) < max(1, total // 10):
         shutil.rmtree(work)
-        raise DataError(f"only {len(kept)} of {total} images show a face that can be aligned: are these faces?")
+        raise DataError(
+            f"only {len(kept)} of {total} images show a face that can be aligned: are these faces?"
+        )
     images.flush()
     report = {"kept": kept, "without_face": lost["no face"], "turned": lost["turned"]}
-    (work / "aligned.json").write_text(json.dumps(report))
+    (work / REPORT).write_text(json.dumps(report))
+    shutil.rmtree(folder, ignore_errors=True)
     work.rename(folder)
-
-
-def _align_chunk(
-    source: Path, graphs: tuple[Path, Path, Path], size: int, names: Sequence[str]
-) -> list[NDArray[np.uint8] | str]:
-    cv2.setNumThreads(1)
-    detector, images = FaceDetector(*graphs), ImageSource(source)
-    return [align_image(decode_rgb(images.read(name), name=name), detector, size) for name in names]
 
 
 def align_image(image: NDArray[np.uint8], detector: FaceDetector, size: int) -> NDArray[np.uint8] | str:
     """Return the aligned crop of an image's main face, or "no face" or "turned".
 
     Args:
-        image: (H, W, 3) uint8 RGB; the face may fill it to the border.
+        image: (H, W, 3) uint8 RGB; the face is at least half as high as its shorter side, and may fill it.
         detector: Finds the face.
         size: Height and width of the crop.
     """

@@ -1,4 +1,4 @@
-"""A whole training run: classifiers, then the adversarial loop with evaluations, checkpoints, pictures and a log.
+"""A whole run: classifiers, then the adversarial loop with evaluations, checkpoints, grids and a log.
 
 A run folder holds config.json, log.csv, checkpoints/last, checkpoints/best and grids/<iteration>.png.
 """
@@ -7,7 +7,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from fader.train.evaluate import evaluate, grid
 from fader.train.fit_classifier import balanced_accuracy, fit_classifier
 from fader.train.trainer import Metrics, Trainer
 
-__all__ = ["Progress", "Run", "Splits", "train"]
+__all__ = ["Progress", "Run", "Splits", "require_new", "train"]
 
 GRID_ROWS = 10
 
@@ -70,7 +70,9 @@ class Splits:
         """
         n_training = len(data) - held_out
         if n_training < 2:
-            raise DataError(f"{len(data)} images, {held_out} of them held out: too few to train; lower held_out")
+            raise DataError(
+                f"{len(data)} images, {held_out} of them held out: too few to train; lower held_out"
+            )
         indices = np.arange(len(data), dtype=np.int64)
         return cls(
             training=data.subset(indices[:n_training]),
@@ -87,11 +89,15 @@ class Run:
         """Make the folder.
 
         Raises:
-            ConfigError: a run lies there already.
+            ConfigError: a run lies there already, or the folder cannot be made.
         """
-        if (folder / "config.json").exists():
-            raise ConfigError(f"{folder} holds a run already: choose another folder")
-        (folder / "grids").mkdir(parents=True, exist_ok=True)
+        require_new(folder)
+        try:
+            (folder / "grids").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make the run's folder {folder} ({error.strerror}): choose another"
+            ) from error
         self.folder = folder
 
     def log(self, row: Mapping[str, Any]) -> None:
@@ -105,6 +111,16 @@ class Run:
             writer.writerow(row)
 
 
+def require_new(folder: Path) -> None:
+    """Refuse a folder in which a run lies.
+
+    Raises:
+        ConfigError: one does.
+    """
+    if (folder / "config.json").exists():
+        raise ConfigError(f"{folder} holds a run already: choose another folder")
+
+
 def train(
     config: TrainConfig,
     data: AlignedSet,
@@ -112,13 +128,13 @@ def train(
     *,
     about: Mapping[str, Any],
     minutes: float | None = None,
-    observe: Observer = lambda progress: None,
+    observe: Observer = lambda _: None,
 ) -> dict[str, float]:
     """Train a model.
 
     Args:
         config: Settings.
-        data: Aligned images; labels in the order of the attribute set (by name).
+        data: Aligned images of config.image_size; labels in the order of config.attributes.
         folder: The run's folder; made.
         about: What the checkpoint should tell its readers: data, licence, command.
         minutes: Stop after this time, None to go on to the last iteration.
@@ -128,22 +144,35 @@ def train(
         The figures of the best checkpoint.
 
     Raises:
-        ConfigError: the folder holds a run.
-        DataError: too few images.
+        ConfigError: the folder holds a run or cannot be made.
+        DataError: too few images, or they do not fit the configuration.
     """
     attributes = AttributeSet([Attribute(name=name) for name in config.attributes])
-    splits = Splits.of(data, config.held_out)
+    splits = Splits.of(_in_order(data, config, attributes), config.held_out)
     run = Run(folder)
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    torch.manual_seed(config.seed)
-    classifier, judge = _fit_both(splits, attributes, config, observe)
-    about = {
-        **about,
-        "judge_balanced_accuracy": balanced_accuracy(judge, splits.held_out, attributes),
-        "classifier_balanced_accuracy": balanced_accuracy(classifier, splits.held_out, attributes),
-    }
-    trainer = Trainer(config, attributes, classifier)
-    return _Loop(trainer, judge, splits, run, about).go(minutes, observe)
+    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    # Weights and dropout draw from torch's own generator, which is the caller's.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        classifier, judge = _fit_both(splits, attributes, config, observe)
+        trainer = Trainer(config, attributes, classifier)
+        about = {
+            **about,
+            "judge_balanced_accuracy": balanced_accuracy(judge, splits.held_out, attributes),
+            "classifier_balanced_accuracy": balanced_accuracy(classifier, splits.held_out, attributes),
+        }
+        return _Loop(trainer, judge, splits, run, about).go(minutes, observe)
+
+
+def _in_order(data: AlignedSet, config: TrainConfig, attributes: AttributeSet) -> AlignedSet:
+    size, n_attributes = config.image_size, len(config.attributes)
+    if data.images_NHWC.shape[1:] != (size, size, 3) or data.labels_NK.shape[1:] != (n_attributes,):
+        raise DataError(
+            f"images are {data.images_NHWC.shape[1:]} and labels {data.labels_NK.shape[1:]}, expected "
+            f"{(size, size, 3)} and {(n_attributes,)}: prepare them with the same configuration"
+        )
+    order = [config.attributes.index(name) for name in attributes.names]
+    return replace(data, labels_NK=data.labels_NK[:, order])
 
 
 def _fit_both(
@@ -155,7 +184,9 @@ def _fit_both(
         def report(done: int, total: int, phase: str = phase) -> None:
             observe(Progress(phase=phase, done=done, total=total))
 
-        classifiers.append(fit_classifier(subset, attributes, config, seed=config.seed + 1 + seed, on_step=report))
+        classifiers.append(
+            fit_classifier(subset, attributes, config, seed=config.seed + 1 + seed, on_step=report)
+        )
     return classifiers[0], classifiers[1]
 
 
@@ -181,20 +212,27 @@ class _Loop:
                 late = minutes is not None and time.monotonic() - self.started > 60 * minutes
                 if done % config.evaluate_every == 0 or done == config.iterations or late:
                     self.evaluate(metrics)
-                note = f"PSNR {-10 * np.log10(metrics.reconstruction / 4):.1f} dB, edits {self.best_score:.0%}"
+                note = self.note(metrics)
                 observe(Progress(phase="autoencoder", done=done, total=config.iterations, note=note))
                 if late or done >= config.iterations:
                     return self.best
         except KeyboardInterrupt:
-            self.save("last", self.best)
+            # Nobody has measured these weights.
+            self.save("last", {})
             raise
         return self.best
+
+    def note(self, metrics: Metrics) -> str:
+        psnr_db = -10 * np.log10(max(metrics.reconstruction / 4, 1e-12))
+        return f"PSNR {psnr_db:.1f} dB" + (f", edits {self.best_score:.0%}" if self.best else "")
 
     def evaluate(self, metrics: Metrics) -> None:
         trainer = self.trainer
         figures = evaluate(trainer.averaged, self.judge, self.splits.held_out, trainer.attributes)
         minutes = (time.monotonic() - self.started) / 60
-        self.run.log({"iteration": trainer.iteration, "minutes": round(minutes, 2), **asdict(metrics), **figures})
+        self.run.log(
+            {"iteration": trainer.iteration, "minutes": round(minutes, 2), **asdict(metrics), **figures}
+        )
         rows = np.arange(min(GRID_ROWS, len(self.splits.held_out)), dtype=np.int64)
         picture = grid(trainer.averaged, self.splits.held_out, trainer.attributes, positions=rows)
         write_image(self.run.folder / "grids" / f"{trainer.iteration:07d}.png", picture)
@@ -214,7 +252,10 @@ class _Loop:
             "minutes": round((time.monotonic() - self.started) / 60, 1),
             "metrics": dict(figures),
         }
-        extra: dict[str, torch.nn.Module] = {"judge": self.judge, "latent_discriminator": trainer.latent_discriminator}
+        extra: dict[str, torch.nn.Module] = {
+            "judge": self.judge,
+            "latent_discriminator": trainer.latent_discriminator,
+        }
         if trainer.patch_discriminator is not None:
             extra["patch_discriminator"] = trainer.patch_discriminator
         checkpoint = Checkpoint(
@@ -227,7 +268,9 @@ class _Loop:
         save_checkpoint(checkpoint, self.run.folder / "checkpoints" / name, extra=extra)
 
 
-def draw_weights(subset: Subset, attributes: AttributeSet, oversample: Mapping[str, float]) -> NDArray[np.float64]:
+def draw_weights(
+    subset: Subset, attributes: AttributeSet, oversample: Mapping[str, float]
+) -> NDArray[np.float64]:
     """Return (n,) weights: the product of the factors of the attributes that an image has."""
     weights = np.ones(len(subset))
     for name, factor in oversample.items():

@@ -1,4 +1,4 @@
-"""One update of all networks, in the paper's order: discriminators first, then encoder and decoder against them.
+"""One update of all networks: latent discriminator, autoencoder against it, patch discriminator.
 
 Source: Lample et al. 2017, section 3.2. Shapes: N images, A attribute columns, K attributes.
 """
@@ -8,32 +8,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from fader.attributes import AttributeSet
-from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, LatentDiscriminator, PatchDiscriminator
+from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
 from fader.train.augment import augment, flip
 from fader.train.config import TrainConfig
 from fader.train.objectives import attribute_loss, columns, other_categories, ramp
 
-__all__ = ["Metrics", "Trainer", "autoencoder_config"]
+__all__ = ["Metrics", "Trainer"]
 
 SMOOTH = 0.2
-PATCH_MIN_SIZE = 32
-
-
-def autoencoder_config(config: TrainConfig, attributes: AttributeSet) -> AutoEncoderConfig:
-    """Return the network's configuration for a run."""
-    return AutoEncoderConfig(
-        image_size=config.image_size,
-        n_columns=attributes.n_columns,
-        init_fm=config.init_fm,
-        max_fm=config.max_fm,
-        n_layers=config.n_layers,
-        n_skip=config.n_skip,
-        mask=config.mask,
-        upsampling=config.upsampling,  # type: ignore[arg-type]  # checked by the configuration itself
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,12 +54,12 @@ class Trainer:
         self.attributes = attributes
         self.iteration = 0
         self.random = torch.Generator().manual_seed(config.seed)
-        shape = autoencoder_config(config, attributes)
+        shape = config.autoencoder(attributes.n_columns)
         self.autoencoder = AutoEncoder(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.latent_discriminator = LatentDiscriminator(shape)
         self.classifier = classifier.eval().requires_grad_(False)
         self.patch_discriminator: PatchDiscriminator | None = None
-        if config.patch_weight and config.image_size >= PATCH_MIN_SIZE:
+        if config.patch_weight:
             patch = PatchDiscriminator(init_fm=config.init_fm, n_columns=attributes.n_columns)
             self.patch_discriminator = patch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.autoencoder).eval().requires_grad_(False)
@@ -97,19 +82,21 @@ class Trainer:
         edited_NK = self.edits(labels_NK)
         latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
         metrics, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, latent_loss)
-        if self.patch_discriminator is not None:
-            self._update_patch_discriminator(images_NCHW, labels_NK, edited_NCHW, edited_NK)
+        if self.patch_discriminator is not None and self._patch_optimiser is not None:
+            real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
+            loss = _patch_loss(self.patch_discriminator, images_NCHW, real_NA, edited_NCHW, edited_NA)
+            self._step(self._patch_optimiser, loss)
         self.iteration += 1
         self._average()
         return metrics
 
     def edits(self, labels_NK: Tensor) -> Tensor:
-        """Return labels in which each image has one attribute changed, drawn by the configuration's shares."""
+        """Return labels in which each image has one attribute changed, by the configuration's shares."""
         other_NK = other_categories(labels_NK, self.attributes, self.random)
         chosen_N = torch.multinomial(
             self._swap_weights, len(labels_NK), replacement=True, generator=self.random
         )
-        change_NK = F.one_hot(chosen_N, len(self._swap_weights)).bool()
+        change_NK = functional.one_hot(chosen_N, len(self._swap_weights)).bool()
         return torch.where(change_NK, other_NK, labels_NK)
 
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
@@ -138,7 +125,7 @@ class Trainer:
             [torch.cat([latent, latent]) for latent in latents],
             torch.cat([columns(labels_NK, self.attributes), edited_NA]),
         )
-        reconstruction = F.mse_loss(rendering.drawing[:n], images_NCHW)
+        reconstruction = functional.mse_loss(rendering.drawing[:n], images_NCHW)
         edited_NCHW = rendering.image[n:]
         feedback = patch = mask = torch.zeros(())
         if config.feedback_weight:
@@ -146,7 +133,7 @@ class Trainer:
             feedback = attribute_loss(guess_NA, edited_NK, self.attributes)
         if self.patch_discriminator is not None:
             score = self.patch_discriminator(edited_NCHW, edited_NA)
-            patch = F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+            patch = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if rendering.mask is not None:
             mask = rendering.mask[n:].mean()
         loss = (
@@ -167,20 +154,6 @@ class Trainer:
         )
         return metrics, edited_NCHW.detach()
 
-    def _update_patch_discriminator(
-        self, real_NCHW: Tensor, real_NK: Tensor, edited_NCHW: Tensor, edited_NK: Tensor
-    ) -> None:
-        assert self.patch_discriminator is not None
-        assert self._patch_optimiser is not None
-        real_NA, edited_NA = columns(real_NK, self.attributes), columns(edited_NK, self.attributes)
-        right = self.patch_discriminator(real_NCHW, real_NA)
-        fake = self.patch_discriminator(edited_NCHW, edited_NA)
-        wrong = self.patch_discriminator(real_NCHW, edited_NA)
-        loss = F.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - SMOOTH))
-        for score in (fake, wrong):
-            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))
-        self._step(self._patch_optimiser, loss)
-
     def _step(self, optimiser: torch.optim.Adam, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -198,3 +171,20 @@ class Trainer:
                 mean.lerp_(value, 1 - decay)
             else:
                 mean.copy_(value)
+
+
+def _patch_loss(
+    discriminator: PatchDiscriminator,
+    real_NCHW: Tensor,
+    real_NA: Tensor,
+    edited_NCHW: Tensor,
+    edited_NA: Tensor,
+) -> Tensor:
+    """Real images with their attributes are real; edits, and real images with others' attributes, are not."""
+    right = discriminator(real_NCHW, real_NA)
+    fake = discriminator(edited_NCHW, edited_NA)
+    wrong = discriminator(real_NCHW, edited_NA)
+    loss = functional.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - SMOOTH))
+    for score in (fake, wrong):
+        loss = loss + 0.5 * functional.binary_cross_entropy_with_logits(score, torch.zeros_like(score))
+    return loss

@@ -34,7 +34,9 @@ class OnnxRuntimeCpu:
         found = ([o.name for o in self._encoder.get_outputs()], [i.name for i in self._decoder.get_inputs()])
         expected = (self._latent_names, [*self._latent_names, "values"])
         if found != expected:
-            raise BundleError(f"the graphs of {bundle.folder} have {found}, expected {expected}: export it again")
+            raise BundleError(
+                f"the graphs of {bundle.folder} have {found}, expected {expected}: export it again"
+            )
 
     def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order."""

@@ -36,7 +36,7 @@ def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Several small graphs take turns here: threads that spin for the next call take the processor from the others.
+    # Several small graphs take turns here: threads that spin for their next call starve the others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:

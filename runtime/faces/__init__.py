@@ -1,0 +1,1 @@
+"""Faces in pictures and videos: found, followed, and aligned to the model's crop."""

@@ -1,6 +1,7 @@
 """From landmarks to the model's crop: the similarity transform, and the warp that training and runtime share.
 
-Coordinates are (x, y) pixels, 0-based at pixel centres. A matrix is (2, 3) and maps frame to crop coordinates.
+Coordinates are (x, y) pixels, 0-based at pixel centres. A matrix is (2, 3) and maps frame to crop
+coordinates.
 """
 
 from typing import Any
@@ -9,16 +10,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CELEBA_TIGHT", "anchors", "compose", "fit_error", "fit_similarity", "invert", "template_at", "warp_crop"]
+__all__ = [
+    "CELEBA_TIGHT",
+    "anchors",
+    "compose",
+    "fit_error",
+    "fit_similarity",
+    "invert",
+    "template_at",
+    "warp_crop",
+]
 
 CELEBA_POINTS = ((69.745, 111.0), (107.237, 111.0), (88.432, 152.514))
 TIGHT_BOX = (38.0, 82.0, 102.0)
 
 CELEBA_TIGHT = tuple(
-    ((x - TIGHT_BOX[0] + 0.5) / TIGHT_BOX[2], (y - TIGHT_BOX[1] + 0.5) / TIGHT_BOX[2]) for x, y in CELEBA_POINTS
+    ((x - TIGHT_BOX[0] + 0.5) / TIGHT_BOX[2], (y - TIGHT_BOX[1] + 0.5) / TIGHT_BOX[2])
+    for x, y in CELEBA_POINTS
 )
-"""Image-left eye, image-right eye and mouth centre in the box (38, 82, 140, 184) of an aligned CelebA image, as
-fractions of the box's side: forehead to chin, without hair."""
+"""Image-left eye, image-right eye and mouth centre in the box (38, 82, 140, 184) of an aligned CelebA image,
+as fractions of the box's side: forehead to chin, without hair."""
 
 
 def template_at(fractions: tuple[tuple[float, float], ...], size: int) -> tuple[tuple[float, float], ...]:
@@ -35,7 +46,9 @@ def anchors(landmarks_52: NDArray[Any]) -> NDArray[np.float64]:
     Returns:
         (3, 2): image-left eye, image-right eye, mouth centre.
     """
-    return np.stack([landmarks_52[0], landmarks_52[1], (landmarks_52[3] + landmarks_52[4]) / 2]).astype(np.float64)
+    return np.stack([landmarks_52[0], landmarks_52[1], (landmarks_52[3] + landmarks_52[4]) / 2]).astype(
+        np.float64
+    )
 
 
 def fit_similarity(points: NDArray[np.float64], template: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,7 +69,9 @@ def fit_similarity(points: NDArray[np.float64], template: NDArray[np.float64]) -
     return np.column_stack([linear, to_centre - linear @ from_centre])
 
 
-def fit_error(matrix: NDArray[np.float64], points: NDArray[np.float64], template: NDArray[np.float64]) -> float:
+def fit_error(
+    matrix: NDArray[np.float64], points: NDArray[np.float64], template: NDArray[np.float64]
+) -> float:
     """Return how far the transformed points miss the template at most, in pixels of the crop."""
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     return float(np.max(np.linalg.norm(moved - template, axis=1)))
@@ -74,7 +89,7 @@ def compose(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[
 
 
 def warp_crop(plane: NDArray[Any], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """Sample a crop out of a plane, averaging over the source's pixels where the crop is smaller than what it shows.
+    """Sample a crop out of a plane; where the crop is smaller than what it shows, pixels are averaged.
 
     Args:
         plane: (H, W) or (H, W, C), uint8, uint16 or float32.
@@ -82,12 +97,14 @@ def warp_crop(plane: NDArray[Any], matrix: NDArray[np.float64], size: int) -> ND
         size: Height and width of the crop.
 
     Returns:
-        (size, size) or (size, size, C) float32, in the plane's own units; beyond the border the edge is repeated.
+        (size, size) or (size, size, C) float32, in the plane's own units; beyond the border the edge is
+        repeated.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     oversampling = max(1, round(1 / scale))
     enlarge = np.array(
-        [[oversampling, 0, (oversampling - 1) / 2], [0, oversampling, (oversampling - 1) / 2]], dtype=np.float64
+        [[oversampling, 0, (oversampling - 1) / 2], [0, oversampling, (oversampling - 1) / 2]],
+        dtype=np.float64,
     )
     crop = cv2.warpAffine(
         plane,

@@ -16,7 +16,7 @@ def square(boxes_N4: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def overlap(box_4: NDArray[Any], boxes_N4: NDArray[Any], *, of_smaller: bool = False) -> NDArray[np.float32]:
-    """Return each box's intersection with one box, over their union or over the smaller of the two: (N,) 0 to 1."""
+    """Return each box's intersection with one box over their union, or over the smaller: (N,), 0 to 1."""
     corner = np.maximum(box_4[:2], boxes_N4[:, :2])
     opposite = np.minimum(box_4[2:], boxes_N4[:, 2:])
     intersection = np.prod(np.clip(opposite - corner, 0, None), axis=1)

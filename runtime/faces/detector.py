@@ -1,7 +1,7 @@
 """Faces and five landmarks in an image, by MTCNN's three graphs.
 
-Source: Zhang et al. 2016, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks";
-weights of the mtcnn package (MIT), converted by fader.export.
+Source: Zhang et al. 2016, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
+Networks"; weights of the mtcnn package (MIT), converted by fader.export.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from fader.runtime.faces.boxes import box_matrix, keep_best, square
 __all__ = ["Detection", "FaceDetector", "Sampler"]
 
 Sampler = Callable[[NDArray[np.float64], int], NDArray[np.float32]]
-"""Takes a (2, 3) matrix from the displayed frame to a crop, and the crop's size; returns (size, size, 3) RGB 0 to 255."""
+"""Takes a (2, 3) matrix from displayed frame to crop, and the crop's size; returns (size, size, 3) RGB, 0 to 255."""
 
 CELL = 12
 STRIDE = 2
@@ -113,7 +113,9 @@ class FaceDetector:
         kept = keep_best(all_boxes, all_scores, limit=0.7)[:MAX_CANDIDATES]
         return square(all_boxes[kept])
 
-    def _level(self, image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _level(
+        self, image: NDArray[np.uint8], scale: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         height, width = (max(CELL, round(side * scale)) for side in image.shape[:2])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         probability, offsets = self._p.run(None, {"image": _normalised(small[None].astype(np.float32))})

@@ -42,7 +42,9 @@ class OneEuro:
         elif dt_s > 0:
             speed = (value - self.value) / dt_s
             self.speed += _alpha(DERIVATIVE_HZ, dt_s) * (speed - self.speed)
-            self.value += _alpha(self.min_hz + self.beta * abs(self.speed) / unit, dt_s) * (value - self.value)
+            self.value += _alpha(self.min_hz + self.beta * abs(self.speed) / unit, dt_s) * (
+                value - self.value
+            )
         return self.value
 
 

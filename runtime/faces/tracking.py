@@ -1,10 +1,10 @@
 """Faces followed through a video: which face is which, and where the model's crop lies in every frame.
 
-The last stage of the detector follows each face from frame to frame (0.3 ms a face); the whole detector runs every few
-frames, when a face is nearly lost, and at cuts.
+The last stage of the detector follows each face from frame to frame (0.3 ms a face); the whole detector runs
+every few frames, when a face is nearly lost, and at cuts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -127,7 +127,9 @@ class Tracker:
     def _is_cut(self, view: FrameView) -> bool:
         thumbnail = view.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)
         last, self._last_thumbnail = self._last_thumbnail, thumbnail
-        return last is not None and (last.shape != thumbnail.shape or float(np.abs(last - thumbnail).mean()) > CUT)
+        return last is not None and (
+            last.shape != thumbnail.shape or float(np.abs(last - thumbnail).mean()) > CUT
+        )
 
     def _follow(self, view: FrameView) -> bool:
         """Move every track to the new frame; return whether one of them is nearly lost."""
@@ -138,8 +140,9 @@ class Tracker:
             track.misses = 0 if face.score >= GOOD_SCORE else track.misses + 1
             # A box refined from a face that is not there drifts away, so a lost face's last place is kept.
             if face.score < LOST_SCORE:
-                face = Detection(box=track.face.box, score=face.score, landmarks=track.face.landmarks)  # noqa: PLW2901
-            track.face = face
+                track.face = replace(track.face, score=face.score)
+            else:
+                track.face = face
         self._tracks = _without_doubles([t for t in self._tracks if t.misses <= self._options.detect_every])
         return any(track.misses == 1 for track in self._tracks)
 

@@ -1,4 +1,4 @@
-"""Between a frame's components and RGB, and between changes of both: matrix, range and bit depth of the stream.
+"""Between a frame's components and RGB, and between changes of both, by the stream's matrix, range and depth.
 
 Source: ITU-R BT.601, BT.709, BT.2020; matrix codes of ITU-T H.273.
 """
@@ -35,7 +35,7 @@ class Colour:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> "Colour":
-        """Read a frame's colour description; an unspecified matrix is BT.709 from 720 lines on, BT.601 below."""
+        """Read a frame's colour description; an unspecified matrix is BT.601 below 720 lines, then BT.709."""
         name = frame.format.name
         parts = frame.format.components
         model = "rgb" if frame.format.is_rgb else "gray" if name.startswith("gray") else "yuv"

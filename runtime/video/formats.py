@@ -33,8 +33,6 @@ LOSSLESS = {
     "bgr0": "bgr24",
 }
 """Formats without addressable samples, and what holds the same values."""
-LEFT = 1
-"""H.273: chroma samples lie at the left luma sample, midway between rows; also what unspecified means for 4:2:0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +74,7 @@ def components(frame: av.VideoFrame) -> list[Component]:
         return [Component(samples=samples[:, :, order.index(c)], from_luma=_subsampling(1, 1)) for c in "rgb"]
     if name in SEMI_PLANAR:
         return _semi_planar(frame, SEMI_PLANAR[name])
-    planes = [
+    return [
         Component(
             samples=_plane(frame, part.plane, part.width, part.height),
             from_luma=_subsampling(_ratio(frame.width, part.width), _ratio(frame.height, part.height)),
@@ -84,7 +82,6 @@ def components(frame: av.VideoFrame) -> list[Component]:
         for part in frame.format.components
         if not part.is_alpha
     ]
-    return planes
 
 
 def _semi_planar(frame: av.VideoFrame, order: str) -> list[Component]:
@@ -109,5 +106,6 @@ def _ratio(whole: int, part: int) -> int:
 
 
 def _subsampling(across: int, down: int) -> NDArray[np.float64]:
-    """Return the matrix from pixel to component coordinates; chroma is sited left, and midway between rows."""
+    """Return the matrix from pixel to component coordinates; chroma lies at the left, midway between rows."""
+    # libav does not show PyAV where a stream's chroma lies; left is what H.264 and HEVC mean by default.
     return np.array([[1 / across, 0, 0], [0, 1 / down, (1 - down) / (2 * down)]], dtype=np.float64)

@@ -50,7 +50,7 @@ def muxer_options(form: str, source: VideoSource) -> dict[str, str]:
             clock = common if common <= _MAX_TIMESCALE else clock
     options = {"movie_timescale": str(clock)}
     if any(key.startswith("com.") for key in source.container.metadata):
-        pass
+        options["movflags"] = "use_metadata_tags"  # cameras' own keys, such as com.apple.quicktime.model
     return options
 
 

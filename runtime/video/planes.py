@@ -1,7 +1,7 @@
-"""The planes of a decoded frame: read a face's crop out of them, and add a change back into them, nothing else.
+"""The planes of a decoded frame: a face's crop is read out of them, and a change is added to them, no more.
 
-Coordinates are those of the frame as displayed, (x, y), 0-based at pixel centres; rotation is taken care of here.
-Every sample keeps its own bit depth, range and subsampling; where nothing is added, no bit changes.
+Coordinates are those of the frame as displayed, (x, y), 0-based at pixel centres; rotation is taken care of
+here. Every sample keeps its own bit depth, range and subsampling; where nothing is added, no bit changes.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,8 @@ class FramePlanes:
         """Look at the frame's planes.
 
         Args:
-            frame: Any pixel format; one without separate samples is converted to one that loses nothing (see `frame`).
+            frame: Any pixel format; one without separate samples is converted to one that loses nothing (see
+                `frame`).
             rotation: Degrees counter-clockwise by which the frame is turned for display: 0, 90, 180 or 270.
         """
         self.frame = with_components(frame)

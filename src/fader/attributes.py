@@ -1,7 +1,7 @@
 """What a model's sliders are called and how their positions become the numbers that networks read.
 
-A boolean attribute is a slider: strength alpha becomes the two columns [1 - alpha, alpha]. A categorical attribute
-has a column for each category, and its value is the category's name or index.
+A boolean attribute is a slider: strength alpha becomes the two columns [1 - alpha, alpha]. A categorical
+attribute has a column for each category, and its value is the category's name.
 
 Source: Lample et al. 2017, section 3 and 4; the columns' order is that of the published models.
 """
@@ -19,6 +19,8 @@ __all__ = ["Attribute", "AttributeSet", "Value"]
 
 Value = float | int | str
 """A slider's strength (boolean attribute) or a category's name (categorical attribute)."""
+MAX_STRENGTH = 1000
+"""Far beyond any use, and far from where a network's arithmetic overflows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,8 @@ class Attribute:
             raise ConfigError(f"attribute name {self.name!r}: expected a name without '='")
         if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
             raise ConfigError(
-                f"attribute {self.name!r} has categories {list(self.categories)}: expected two or more, all different"
+                f"attribute {self.name!r} has categories {list(self.categories)}: "
+                "expected two or more, all different"
             )
 
     @property
@@ -47,14 +50,14 @@ class Attribute:
         """Return the network's input for one value.
 
         Args:
-            value: For a boolean attribute a finite strength (unitless: 0 absent, 1 present, beyond exaggerates);
-                for a categorical one the name of a category.
+            value: For a boolean attribute a strength (unitless: 0 absent, 1 present, beyond exaggerates),
+                from -1000 to 1000; for a categorical one the name of a category.
 
         Returns:
             (len(categories),) float32; its sum is 1.
 
         Raises:
-            ConfigError: the value is not finite, not a number, or not a category.
+            ConfigError: the value is out of range, not a number, or not a category.
         """
         if self.is_boolean:
             strength = self._strength(value)
@@ -68,15 +71,18 @@ class Attribute:
     def _strength(self, value: Value) -> float:
         try:
             strength = float(value)
-        except ValueError:
+        except (TypeError, ValueError, OverflowError):
             strength = math.nan
-        if not math.isfinite(strength):
-            raise ConfigError(f"{self.name}={value}: expected a finite number, such as {self.name}=0.8")
+        if not abs(strength) <= MAX_STRENGTH:
+            raise ConfigError(
+                f"{self.name}={value!r}: expected a number from {-MAX_STRENGTH} to {MAX_STRENGTH}, "
+                f"such as {self.name}=0.8"
+            )
         return strength
 
 
 class AttributeSet:
-    """The sliders of one model, in the order of the network's columns: by number of categories, then by name."""
+    """The sliders of one model in the order of the columns: by number of categories, then by name."""
 
     def __init__(self, attributes: Sequence[Attribute]) -> None:
         """Sort the attributes into the columns' order.

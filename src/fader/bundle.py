@@ -1,7 +1,7 @@
 """The bundle: what export writes and the runtime reads.
 
-A folder with manifest.json, the graphs, the detector's graphs and a model card. Opening one verifies every file's
-size and SHA-256, reads nothing outside the folder, and unpickles nothing.
+A folder with manifest.json, the graphs, the detector's graphs and a model card. Opening one verifies every
+file's size and SHA-256, reads nothing outside the folder, and unpickles nothing.
 """
 
 import hashlib
@@ -16,7 +16,16 @@ from typing import Any
 from fader.attributes import Attribute, AttributeSet
 from fader.errors import BundleError, FaderError
 
-__all__ = ["GRAPHS", "MANIFEST", "Bundle", "LatentSpec", "Manifest", "bundle_id", "file_record", "shipped_bundle"]
+__all__ = [
+    "GRAPHS",
+    "MANIFEST",
+    "Bundle",
+    "LatentSpec",
+    "Manifest",
+    "bundle_id",
+    "file_record",
+    "shipped_bundle",
+]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -47,7 +56,7 @@ class Manifest:
     latents: tuple[LatentSpec, ...]
     """The code's tensors, in the graphs' order."""
     template: tuple[tuple[float, float], ...]
-    """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based pixel centres."""
+    """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at centres."""
     graphs: Mapping[str, str]
     """Name (see GRAPHS) to the file's path, relative to the bundle, with forward slashes."""
     files: Mapping[str, Mapping[str, Any]]
@@ -88,23 +97,27 @@ class Manifest:
         """
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{where} is not JSON ({error}): export the bundle again") from error
         if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
             found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-            raise BundleError(f"{where} has schema {found!r}, expected {SCHEMA}: export the bundle with this version")
+            raise BundleError(
+                f"{where} has schema {found!r}, expected {SCHEMA}: export the bundle with this version"
+            )
         try:
             manifest = cls._from_fields(raw)
-        except (KeyError, TypeError, ValueError, AttributeError, FaderError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, FaderError) as error:
             raise BundleError(f"{where} is not a manifest ({error!r}): export the bundle again") from error
         if raw.get("id") != bundle_id(manifest.files):
-            raise BundleError(f"{where} was changed by hand: its id does not fit its files; export the bundle again")
+            raise BundleError(
+                f"{where} was changed by hand: its id does not fit its files; export the bundle again"
+            )
         return manifest
 
     @classmethod
     def _from_fields(cls, raw: Mapping[str, Any]) -> "Manifest":
         template = tuple((float(x), float(y)) for x, y in raw["template"])
-        if len(template) != 3 or not all(map(math.isfinite, (value for point in template for value in point))):
+        if len(template) != 3 or not all(math.isfinite(value) for point in template for value in point):
             raise ValueError("template must be three finite points")
         if missing := [name for name in GRAPHS if name not in raw["graphs"]]:
             raise ValueError(f"graphs lack {missing}")
@@ -114,14 +127,20 @@ class Manifest:
             name=str(raw["name"]),
             image_size=int(raw["image_size"]),
             attributes=AttributeSet(
-                [Attribute(name=a["name"], categories=tuple(a["categories"])) for a in raw["attributes"]]
+                [
+                    Attribute(name=str(a["name"]), categories=tuple(str(c) for c in a["categories"]))
+                    for a in raw["attributes"]
+                ]
             ),
             latents=tuple(
                 LatentSpec(name=str(entry["name"]), shape=_shape(entry["shape"])) for entry in raw["latents"]
             ),
             template=template,
             graphs={str(name): str(path) for name, path in raw["graphs"].items()},
-            files={str(path): dict(record) for path, record in raw["files"].items()},
+            files={
+                str(path): {"sha256": str(record["sha256"]), "bytes": int(record["bytes"])}
+                for path, record in raw["files"].items()
+            },
             verified_batch_sizes=tuple(int(n) for n in raw["verified_batch_sizes"]),
             parity={str(name): dict(figures) for name, figures in raw["parity"].items()},
         )
@@ -150,14 +169,16 @@ class Bundle:
         path = folder / MANIFEST
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise BundleError(f"cannot read {path}: expected a bundle as fader-export writes it") from error
         self.manifest = Manifest.from_json(text, where=str(path))
         for relative, record in self.manifest.files.items():
             self._verify(relative, record)
         for name, relative in self.manifest.graphs.items():
             if relative not in self.manifest.files:
-                raise BundleError(f"{path} names graph {name} in {relative!r} without its digest; export it again")
+                raise BundleError(
+                    f"{path} names graph {name} in {relative!r} without its digest; export it again"
+                )
 
     @cached_property
     def id(self) -> str:
@@ -175,23 +196,28 @@ class Bundle:
     def _verify(self, relative: str, record: Mapping[str, Any]) -> None:
         pure = PurePosixPath(relative)
         path = self.folder / pure
-        if pure.is_absolute() or ".." in pure.parts or not path.resolve().is_relative_to(self.folder.resolve()):
-            raise BundleError(f"the bundle {self.folder} names {relative!r}, outside its folder: do not use it")
         try:
+            inside = path.resolve().is_relative_to(self.folder.resolve())
+            if pure.is_absolute() or ".." in pure.parts or not inside:
+                raise BundleError(
+                    f"the bundle {self.folder} names {relative!r}, outside its folder: do not use it"
+                )
             found = file_record(path)
-        except OSError as error:
-            raise BundleError(f"the bundle {self.folder} lacks {relative}: export or download it again") from error
+        except (OSError, ValueError, RuntimeError) as error:  # missing, no name of a file, a loop of links
+            raise BundleError(
+                f"the bundle {self.folder} lacks {relative!r}: export or download it again"
+            ) from error
         if found != record:
             raise BundleError(
-                f"{path} is damaged: SHA-256 {found['sha256'][:12]}…, expected {str(record.get('sha256'))[:12]}…; "
-                "export or download the bundle again"
+                f"{path} is damaged: {found['bytes']} bytes of SHA-256 {found['sha256'][:12]}…, expected "
+                f"{record['bytes']} of {record['sha256'][:12]}…; export or download the bundle again"
             )
 
 
 def file_record(path: Path) -> dict[str, Any]:
     """Return {"sha256": hex, "bytes": size} of a file."""
-    content = path.read_bytes()
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": file.tell()}
 
 
 def bundle_id(files: Mapping[str, Mapping[str, Any]]) -> str:

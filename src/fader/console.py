@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 an error of fader's in one line, 2 wrong usage, 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ INTERRUPTED = 130
 
 
 def run(app: typer.Typer) -> None:
-    """Run a command line and exit: a FaderError becomes one line on stderr and exit code 1, Ctrl-C becomes 130."""
+    """Run a command line and exit: a FaderError becomes one line on stderr and code 1, Ctrl-C becomes 130."""
+    # OpenCV adds lines of its own to an image's error unless it is told before it is loaded.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     try:
         code = app(standalone_mode=False)
     except FaderError as error:
@@ -41,7 +44,7 @@ def run(app: typer.Typer) -> None:
 
 @contextmanager
 def status(message: str) -> Iterator[None]:
-    """Show a spinner with a message on stderr while the body runs; a plain line where stderr is no terminal."""
+    """Show a spinner with a message on stderr while the body runs; a plain line where that is no terminal."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(message):
@@ -60,7 +63,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} {self._unit}/s" if speed else f"– {self._unit}/s")
+        return Text(f"{speed:.1f} {self._unit}/s" if speed else f"- {self._unit}/s")
 
 
 class Bar:
@@ -86,7 +89,7 @@ class Bar:
 
 @contextmanager
 def progress(title: str, *, unit: str, total: int | None = None, quiet: bool = False) -> Iterator[Bar]:
-    """Show a bar with units per second and the time left.
+    """Show a bar with units per second and the time left; nothing where stderr is no terminal.
 
     Args:
         title: What is being done.
@@ -102,5 +105,6 @@ def progress(title: str, *, unit: str, total: int | None = None, quiet: bool = F
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
         yield Bar(bars, bars.add_task(title, total=total, note=""))

@@ -11,7 +11,15 @@
 Messages are one line: what was found, what was expected, what to do.
 """
 
-__all__ = ["BundleError", "ConfigError", "DataError", "EngineError", "FaderError", "MediaError", "ParityError"]
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "FaderError",
+    "MediaError",
+    "ParityError",
+]
 
 
 class FaderError(Exception):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 
 from fader.errors import ConfigError, DataError, MediaError
 
-__all__ = ["IMAGE_SUFFIXES", "decode_image", "decode_rgb", "from_model", "read_image", "sheet", "to_model", "write_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "decode_image",
+    "decode_rgb",
+    "from_model",
+    "read_image",
+    "sheet",
+    "to_model",
+    "write_image",
+]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """File name endings, in lower case, that are read and written as still images."""
@@ -57,13 +67,18 @@ def decode_image(content: bytes, *, name: str) -> NDArray[Any]:
     """
     # OpenCV applies the orientation only when it may drop alpha and depth, which JPEG does not have.
     flags = cv2.IMREAD_COLOR if name.lower().endswith(tuple(JPEG)) else cv2.IMREAD_UNCHANGED
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error:  # more pixels than OpenCV is willing to read
+        pixels = None
     if pixels is None:
         raise DataError(f"cannot read {name} as an image: expected a whole JPEG, PNG, WebP, TIFF or BMP file")
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2] not in (3, 4):
-        raise DataError(f"{name} has {pixels.shape[2]} channels of {pixels.dtype}: expected 8 or 16 bits, RGB or RGBA")
+        raise DataError(
+            f"{name} has {pixels.shape[2]} channels of {pixels.dtype}: expected 8 or 16 bits, RGB or RGBA"
+        )
     return swap_red_blue(pixels)
 
 
@@ -103,13 +118,18 @@ def write_image(path: Path, image: NDArray[Any]) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise ConfigError(f"cannot write {path}: expected a name ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise ConfigError(
+            f"cannot write {path}: expected a name ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
     if suffix in JPEG:
         image = image[:, :, :3]
     if image.dtype == np.uint16 and suffix not in DEEP:
         image = (image >> 8).astype(np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in JPEG else []
-    whole, content = cv2.imencode(suffix, swap_red_blue(np.ascontiguousarray(image)), options)
+    try:
+        whole, content = cv2.imencode(suffix, swap_red_blue(np.ascontiguousarray(image)), options)
+    except cv2.error:  # more pixels than the format holds
+        whole = False
     if not whole:
         raise MediaError(f"cannot encode {path} as {suffix}: choose .png")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -117,8 +137,10 @@ def write_image(path: Path, image: NDArray[Any]) -> None:
         partial.write_bytes(content.tobytes())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise MediaError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def swap_red_blue(image: NDArray[Any]) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Tiny models whose normalisation layers look trained, and one exported bundle that several tests read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fader.attributes import Attribute, AttributeSet
-from fader.export import write_bundle
+from fader.export import ClassifierGraph, DecoderGraph, EncoderGraph, Graph, export_graph, write_bundle
 from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier, ClassifierConfig
 
 TRAINING = {
@@ -63,6 +63,15 @@ def build(*, categories: tuple[str, ...] = ("0", "1"), **options: Any) -> Checkp
     )
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by sharing their work, the more so on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def make_checkpoint() -> MakeCheckpoint:
     return build
@@ -71,7 +80,23 @@ def make_checkpoint() -> MakeCheckpoint:
 @pytest.fixture(scope="session")
 def checkpoint() -> Checkpoint:
     """A model with every option: mask, a skip, and a categorical attribute beside a boolean one."""
-    return build(categories=("black", "brown", "fair"), mask=True, n_skip=1, init_fm=16, max_fm=32)
+    return build(categories=("black", "brown", "fair"), mask=True, n_skip=1, init_fm=32, max_fm=64)
+
+
+@pytest.fixture(scope="session")
+def graphs(checkpoint: Checkpoint) -> dict[str, Graph]:
+    """The three graphs of `checkpoint`, by name."""
+    return {
+        "encoder": EncoderGraph(checkpoint.autoencoder),
+        "decoder": DecoderGraph(checkpoint.autoencoder),
+        "classifier": ClassifierGraph(checkpoint.classifier, checkpoint.attributes),
+    }
+
+
+@pytest.fixture(scope="session")
+def exported(graphs: dict[str, Graph]) -> dict[str, bytes]:
+    """The ONNX files of `graphs`, with float32 weights."""
+    return {name: export_graph(graph) for name, graph in graphs.items()}
 
 
 @pytest.fixture(scope="session")

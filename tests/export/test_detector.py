@@ -51,17 +51,18 @@ class Plain:
         return np.asarray(np.einsum("nhwcij,ijco->nhwo", windows, kernel) + bias)
 
     def dense(self, x: Array) -> Array:
-        return x @ next(self._weights) + next(self._weights)
+        return np.asarray(x @ next(self._weights) + next(self._weights))
 
     def prelu(self, x: Array) -> Array:
         slope = next(self._weights)
-        return np.where(x > 0, x, x * slope)
+        return np.asarray(np.where(x > 0, x, x * slope))
 
     def pool(self, x: Array, size: int, *, same: bool = False) -> Array:
         if same:
             missing = [max((-(-n // 2) - 1) * 2 + size - n, 0) for n in x.shape[1:3]]
             x = np.pad(x, [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)], constant_values=-np.inf)
-        return sliding_window_view(x, (size, size), axis=(1, 2))[:, ::2, ::2].max(axis=(4, 5))
+        windows = sliding_window_view(x, (size, size), axis=(1, 2))[:, ::2, ::2]
+        return np.asarray(windows.max(axis=(4, 5)))
 
     def flatten(self, x: Array) -> Array:
         return x.transpose(0, 2, 1, 3).reshape(len(x), -1)
@@ -120,8 +121,8 @@ def test_onet_computes_what_the_package_computes(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def portrait() -> Array:
     """(1, 3, 512, 512): a face with eyes near (204, 100) and (246, 103), mouth near (223, 140)."""
-    pixels = skimage.data.astronaut().astype(np.float32)
-    return ((pixels - 127.5) / 128).transpose(2, 0, 1)[None]
+    pixels = skimage.data.astronaut().astype(np.float32)  # type: ignore[no-untyped-call]
+    return np.asarray((pixels - 127.5) / 128).transpose(2, 0, 1)[None]
 
 
 def crop(portrait: Array, box: tuple[int, int, int, int], size: int) -> Array:
@@ -137,7 +138,7 @@ def test_onet_finds_the_five_landmarks_of_a_real_face(folder: Path, portrait: Ar
     assert found["probability"][0] > 0.99
     xs = found["landmarks"][0, :5] * (x2 - x1 + 1) + x1 - 1
     ys = found["landmarks"][0, 5:] * (y2 - y1 + 1) + y1 - 1
-    # image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, as seen in the picture
+    # Of image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, seen by eye.
     np.testing.assert_allclose(xs, [204, 247, 225, 202, 245], atol=4)
     np.testing.assert_allclose(ys, [101, 104, 128, 140, 142], atol=4)
 
@@ -180,7 +181,7 @@ def test_the_licence_of_the_weights_goes_along(folder: Path) -> None:
 
 def test_a_missing_package_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mtcnn", None)
-    with pytest.raises(BundleError, match="pip install mtcnn==1.0.0"):
+    with pytest.raises(BundleError, match=r"pip install mtcnn==1\.0\.0"):
         convert_detector(tmp_path)
 
 

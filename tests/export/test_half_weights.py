@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from fader.export import DecoderGraph, EncoderGraph, check_parity, export_graph, round_weights
@@ -50,13 +51,13 @@ def test_rounding_changes_a_copy_and_only_a_little(make_checkpoint: Any, upsampl
 
 
 def test_weights_that_do_not_fit_float16_stay_float32() -> None:
-    kept = {
+    kept: dict[str, NDArray[Any]] = {
         "precise": np.full(2048, 0.1, np.float32),
         "huge": np.full(2048, 1e6, np.float32),
         "small": np.ones(8, np.float32),
         "integers": np.zeros(2048, np.int64),
     }
-    arrays = {**kept, "exact": np.full(2048, 0.5, np.float32)}
+    arrays: dict[str, NDArray[Any]] = {**kept, "exact": np.full(2048, 0.5, np.float32)}
     graph = helper.make_graph(
         [helper.make_node("Identity", ["exact"], ["out"])],
         "graph",

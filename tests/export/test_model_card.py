@@ -48,7 +48,7 @@ def test_the_card_names_attributes_sizes_parity_limits_and_the_detectors_licence
     for text in (
         "| Glasses | slider: 0 absent, 1 present, beyond exaggerates |",
         "| Hair | black, brown, fair |",
-        "latent 32 x 4 x 4, skip_1 16 x 8 x 8, image 3 x 16 x 16",
+        "latent 64 x 4 x 4, skip_1 32 x 8 x 8, image 3 x 16 x 16",
         "GFLOP an image",
         "batch sizes 1, 3, 8, 32",
         "## Intended use and limits",

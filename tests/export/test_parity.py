@@ -6,19 +6,18 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fader.errors import ParityError
-from fader.export import EncoderGraph, check_parity, export_graph
+from fader.export import Graph, check_parity
 from fader.export.parity import BATCH_SIZES, EXACT, Tolerance
-from fader.models import Checkpoint
 
 
-@pytest.fixture(scope="module")
-def graph(checkpoint: Checkpoint) -> EncoderGraph:
-    return EncoderGraph(checkpoint.autoencoder)
+@pytest.fixture
+def graph(graphs: dict[str, Graph]) -> Graph:
+    return graphs["encoder"]
 
 
-@pytest.fixture(scope="module")
-def content(graph: EncoderGraph) -> bytes:
-    return export_graph(graph)
+@pytest.fixture
+def content(exported: dict[str, bytes]) -> bytes:
+    return exported["encoder"]
 
 
 def with_weight(content: bytes, value: float) -> bytes:
@@ -31,7 +30,7 @@ def with_weight(content: bytes, value: float) -> bytes:
     return changed
 
 
-def test_the_worst_figures_of_all_batch_sizes_are_returned(graph: EncoderGraph, content: bytes) -> None:
+def test_the_worst_figures_of_all_batch_sizes_are_returned(graph: Graph, content: bytes) -> None:
     figures = check_parity(content, graph, EXACT["encoder"])
     assert figures["max_abs"] < 1e-3
     assert figures["psnr_db"] > 100
@@ -39,14 +38,14 @@ def test_the_worst_figures_of_all_batch_sizes_are_returned(graph: EncoderGraph, 
     assert BATCH_SIZES == (1, 3, 8, 32)
 
 
-def test_one_wrong_weight_is_caught_and_told_in_one_line(graph: EncoderGraph, content: bytes) -> None:
+def test_one_wrong_weight_is_caught_and_told_in_one_line(graph: Graph, content: bytes) -> None:
     with pytest.raises(ParityError, match="encoder's output 'latent' at batch 1 differs") as caught:
         check_parity(with_weight(content, 0.3), graph, EXACT["encoder"])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_caught(graph: EncoderGraph, content: bytes, value: float) -> None:
+def test_values_that_are_not_finite_are_caught(graph: Graph, content: bytes, value: float) -> None:
     with pytest.raises(ParityError, match="not finite"):
         check_parity(with_weight(content, value), graph, Tolerance(max_abs=9e9, psnr_db=-99, cosine=-1))
 
@@ -60,14 +59,12 @@ def test_values_that_are_not_finite_are_caught(graph: EncoderGraph, content: byt
     ],
     ids=["max_abs", "psnr_db", "cosine"],
 )
-def test_each_figure_alone_is_enough_to_fail(
-    graph: EncoderGraph, content: bytes, tolerance: Tolerance
-) -> None:
+def test_each_figure_alone_is_enough_to_fail(graph: Graph, content: bytes, tolerance: Tolerance) -> None:
     with pytest.raises(ParityError):
         check_parity(content, graph, tolerance)
 
 
-def test_an_output_of_another_shape_is_caught(graph: EncoderGraph) -> None:
+def test_an_output_of_another_shape_is_caught(graph: Graph) -> None:
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in graph.output_names]
     model = helper.make_model(
         helper.make_graph(
@@ -83,7 +80,7 @@ def test_an_output_of_another_shape_is_caught(graph: EncoderGraph) -> None:
         check_parity(model.SerializeToString(), graph, EXACT["encoder"])
 
 
-def test_examples_are_the_same_every_time(graph: EncoderGraph) -> None:
+def test_examples_are_the_same_every_time(graph: Graph) -> None:
     first, second = graph.example(3), graph.example(3)
     np.testing.assert_array_equal(first[0].numpy(), second[0].numpy())
     assert first[0].abs().max() <= 1
