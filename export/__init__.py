@@ -4,8 +4,9 @@ Names are imported when they are first used, so that importing the package, or a
 does not wait for torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from fader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fader.export.bundle_writer import write_bundle
@@ -40,7 +41,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -150,6 +150,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     partial, old = (target.with_name(f".{target.name}.fader-{suffix}") for suffix in ("partial", "old"))
     try:
         # A killed export may have left both.
+        _restore(old, target)
         _require_replaceable(target)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

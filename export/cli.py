@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fader import console
+from fader.bundle import Manifest
 from fader.errors import BundleError, ConfigError
 
 __all__ = ["app", "main"]
@@ -41,11 +42,13 @@ def export(
             "--output",
             "-o",
             metavar="DIR",
-            help="The bundle's folder; a bundle there is replaced. [default: bundles/RUN's name]",
+            help="The bundle's folder; a bundle there is replaced.",
+            show_default="bundles/ and the run's name",
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The model's name. [default: the bundle folder's name]")
+        str | None,
+        typer.Option(metavar="NAME", help="The model's name.", show_default="the bundle folder's name"),
     ] = None,
     full_weights: Annotated[
         bool,
@@ -53,8 +56,20 @@ def export(
     ] = False,
 ) -> None:
     """Export a trained model as a bundle: verified ONNX graphs, face detector, manifest and model card."""
-    checkpoint_folder, run_name = find_checkpoint(run)
+    checkpoint_folder, run_name = _find_checkpoint(run)
     target = output or Path("bundles") / run_name
+    manifest = _write(
+        checkpoint_folder, target, name=name or target.resolve().name, half_weights=not full_weights
+    )
+    total_bytes = sum(record["bytes"] for record in manifest.files.values())
+    worst_db = min(figures["psnr_db"] for figures in manifest.parity.values())
+    typer.echo(
+        f"{target}: {total_bytes / 1e6:.1f} MB, {', '.join(manifest.attributes.names)}; "
+        f"parity with PyTorch {worst_db:.0f} dB or better"
+    )
+
+
+def _write(checkpoint_folder: Path, target: Path, *, name: str, half_weights: bool) -> Manifest:
     try:
         from fader.export.bundle_writer import write_bundle
         from fader.models import load_checkpoint
@@ -69,22 +84,11 @@ def export(
             shown.enter_context(console.status(step))
 
         show(f"reading {checkpoint_folder}")
-        manifest = write_bundle(
-            load_checkpoint(checkpoint_folder),
-            target,
-            name=name or target.resolve().name,
-            half_weights=not full_weights,
-            on_step=show,
-        )
-    total_bytes = sum(record["bytes"] for record in manifest.files.values())
-    worst_db = min(figures["psnr_db"] for figures in manifest.parity.values())
-    typer.echo(
-        f"{target}: {total_bytes / 1e6:.1f} MB, {', '.join(manifest.attributes.names)}; "
-        f"parity with PyTorch {worst_db:.0f} dB or better"
-    )
+        checkpoint = load_checkpoint(checkpoint_folder)
+        return write_bundle(checkpoint, target, name=name, half_weights=half_weights, on_step=show)
 
 
-def find_checkpoint(run: Path) -> tuple[Path, str]:
+def _find_checkpoint(run: Path) -> tuple[Path, str]:
     """Return the checkpoint's folder that a run or checkpoint folder means, and the run's name.
 
     Raises:

@@ -18,14 +18,15 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         layers: list[nn.Module] = []
-        channels, size = 3, config.image_size
+        channels, size = 3, config.image_size // config.shrink
         while size > 1:
             outputs = min(config.init_fm * 2 ** len(layers), config.max_fm)
             layers.append(downsample(channels, outputs, norm="batch" if layers else None))
             channels, size = outputs, size // 2
+        self.shrink = nn.AvgPool2d(config.shrink) if config.shrink > 1 else nn.Identity()
         self.layers = nn.Sequential(*layers, head(channels, config.hidden, config.n_columns))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return (N, n_columns) logits for (N, 3, image_size, image_size) images in [-1, 1]."""
-        logits_NA: Tensor = self.layers(images_NCHW)
+        logits_NA: Tensor = self.layers(self.shrink(images_NCHW))
         return logits_NA

@@ -15,7 +15,7 @@ __all__ = ["LatentCache", "image_key"]
 
 def image_key(image: NDArray[np.uint8]) -> bytes:
     """Return a digest of an image's pixels."""
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 class LatentCache:

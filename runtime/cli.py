@@ -36,6 +36,7 @@ def run_command(
     source: Annotated[
         Path | None, typer.Argument(metavar="INPUT", help="A video, a picture, or a folder of pictures.")
     ] = None,
+    *,
     attr: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,17 +80,17 @@ def run_command(
     """
     from fader.runtime import Editor, EncodeOptions, FaceOptions
 
-    if not list_attrs and (source is None or not attr):
+    if list_attrs:
+        with Editor.open(model, engine=engine, threads=threads) as editor:
+            _show_attributes(editor, as_json=as_json)
+        return
+    if source is None or not attr:
         raise typer.BadParameter(
             "name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names"
         )
     encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
-    values = _values(attr or [])
+    values = _values(attr)
     with Editor.open(model, engine=engine, threads=threads) as editor:
-        if list_attrs:
-            _show_attributes(editor, as_json=as_json)
-            return
-        assert source is not None
         editor.model.check(values)
         job = _Job(editor, values, encoding, FaceOptions(min_size=min_face), quiet=quiet or as_json)
         reports = job.do(source, out)
@@ -135,19 +136,14 @@ class _Job:
         *,
         quiet: bool,
     ) -> None:
-        self._editor, self._values, self._encoding, self._faces, self._quiet = (
-            editor,
-            values,
-            encoding,
-            faces,
-            quiet,
-        )
+        self._editor, self._values, self._quiet = editor, values, quiet
+        self._encoding, self._faces = encoding, faces
 
     def do(self, source: Path, out: Path | None) -> list[Any]:
         from fader.image import IMAGE_SUFFIXES
 
         if source.is_dir():
-            return self._folder(source, out or source.with_name(f"{source.name}.edited"))
+            return self._folder(source, out or _folder_beside(source))
         if source.suffix.lower() in IMAGE_SUFFIXES:
             return [self._image(source, out or _beside(source))]
         return [self._video(source, out or _beside(source))]
@@ -172,7 +168,7 @@ class _Job:
     def _image(self, source: Path, out: Path) -> Any:
         from fader.runtime import edit_image
 
-        return edit_image(self._editor, source, out, self._values)
+        return edit_image(self._editor, source, out, self._values, faces=self._faces)
 
     def _video(self, source: Path, out: Path) -> Any:
         from fader.runtime import VideoProgress, edit_video
@@ -197,6 +193,13 @@ def _beside(source: Path) -> Path:
     # GIF holds 256 colours a frame and no sound; an edited one is better off as a video.
     suffix = ".mp4" if source.suffix.lower() == ".gif" else source.suffix
     return source.with_name(f"{source.stem}.edited{suffix}")
+
+
+def _folder_beside(source: Path) -> Path:
+    named = source.resolve() if source.name in {"", ".."} else source
+    if not named.name:
+        raise ConfigError(f"{source} has no folder beside it: name the target with -o")
+    return named.with_name(f"{named.name}.edited")
 
 
 def _sentence(report: Any) -> str:

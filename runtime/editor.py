@@ -72,7 +72,8 @@ class Editor:
         """
         if cache_bytes < 0 or max_batch < 1 or (threads is not None and threads < 1):
             raise ConfigError(
-                f"found {cache_bytes = }, {max_batch = }, {threads = }: expected 0 or more, 1 or more, 1 or more"
+                f"found {cache_bytes = }, {max_batch = }, {threads = }: "
+                "expected 0 or more, 1 or more, 1 or more"
             )
         loaded = Bundle(Path(bundle) if bundle is not None else shipped_bundle())
         return cls(
@@ -183,13 +184,18 @@ class Editor:
         return np.stack(edited).astype(np.uint8, copy=False) if edited else pictures.copy()
 
     def edit_frames(
-        self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value]
+        self,
+        frames: "Iterable[av.VideoFrame]",
+        values: Mapping[str, Value],
+        *,
+        faces: "FaceOptions | None" = None,
     ) -> "Iterator[Edited]":
         """Edit unrelated frames, each searched for faces anew.
 
         Args:
-            frames: Upright, any pixel format.
+            frames: Upright, any pixel format. They are not changed: a frame that is edited is copied first.
             values: As for `decode`.
+            faces: How faces are searched for.
 
         Yields:
             The frames in order, with the faces that were found.
@@ -203,13 +209,13 @@ class Editor:
         self.model.check(values)
         detector = self._detector()
 
-        def found() -> Iterator[FaceFrame]:
+        def with_faces() -> Iterator[FaceFrame]:
             for frame in frames:
                 planes = FramePlanes(frame)
-                faces = self._tracker(detector).update(planes, 0.0)
-                yield FaceFrame(planes=planes, faces=faces, crops=crops_of(planes, faces, self.image_size))
+                found = self._tracker(detector, faces).update(planes, 0.0)
+                yield FaceFrame(planes=planes, faces=found, crops=crops_of(planes, found, self.image_size))
 
-        return paste(render(found(), self.model, values, follow=False))
+        return paste(render(with_faces(), self.model, values, follow=False))
 
     def stream(
         self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value], *, rotation: int = 0
@@ -265,6 +271,9 @@ def _planes(picture: NDArray[Any]) -> "FramePlanes":
 def _array(images: Any) -> NDArray[Any]:
     if isinstance(images, np.ndarray):
         return images
-    if hasattr(images, "__dlpack__"):
-        return np.from_dlpack(images)
-    return np.asarray(images)
+    try:
+        return np.from_dlpack(images) if hasattr(images, "__dlpack__") else np.asarray(images)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read a {type(images).__name__} as an array ({error}): expected uint8 RGB on the CPU"
+        ) from error

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from fader.attributes import Value
 from fader.errors import ConfigError, MediaError
 from fader.image import IMAGE_SUFFIXES, read_image, write_image
 from fader.runtime.editor import Editor
-from fader.runtime.stages import Edited
+from fader.runtime.faces.tracking import FaceOptions
 
 __all__ = ["ImageReport", "edit_image", "images_in"]
 
@@ -38,7 +36,12 @@ class ImageReport:
 
 
 def edit_image(
-    editor: Editor, source: str | Path, target: str | Path, values: Mapping[str, Value]
+    editor: Editor,
+    source: str | Path,
+    target: str | Path,
+    values: Mapping[str, Value],
+    *,
+    faces: FaceOptions | None = None,
 ) -> ImageReport:
     """Edit every face in an image file.
 
@@ -47,16 +50,18 @@ def edit_image(
         source: JPEG, PNG, WebP, TIFF or BMP file, 8 or 16 bit, with or without alpha.
         target: File to write; its suffix chooses the format. JPEG is written at quality 95, without alpha.
         values: As for `Editor.decode`.
+        faces: How faces are searched for.
 
     Raises:
-        ConfigError: an attribute is unknown, a value is not finite, or the target is the source.
+        ConfigError: an attribute is unknown, a value is out of range, or the target is the source.
         MediaError: the source cannot be read or the target cannot be written.
     """
     source, target = Path(source), Path(target)
     if target.exists() and source.exists() and target.samefile(source):
         raise ConfigError(f"the output {target} is the input: choose another name with -o")
     pixels = read_image(source)
-    done = _edit(editor, pixels, values)
+    frame = av.VideoFrame.from_ndarray(pixels, format=FORMATS[pixels.dtype, pixels.shape[2]])
+    done = next(editor.edit_frames([frame], values, faces=faces))
     write_image(target, done.frame.to_ndarray())
     return ImageReport(source=source, target=target, faces=len(done.faces), faces_edited=done.n_edited)
 
@@ -65,17 +70,14 @@ def images_in(folder: Path) -> list[Path]:
     """Return the image files of a folder, by name.
 
     Raises:
-        MediaError: it holds none.
+        MediaError: it holds none, or cannot be read.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    try:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    except OSError as error:
+        raise MediaError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not paths:
         raise MediaError(
             f"{folder} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return paths
-
-
-def _edit(editor: Editor, pixels: NDArray[Any], values: Mapping[str, Value]) -> Edited:
-    form = FORMATS[pixels.dtype, pixels.shape[2]]
-    frame = av.VideoFrame.from_ndarray(pixels, format=form)
-    return next(editor.edit_frames([frame], values))

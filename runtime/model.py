@@ -76,8 +76,9 @@ class Model:
             made = self._encode(crops_NSS3[fresh])
             for row, i in enumerate(fresh):
                 # a copy: a view would keep the whole batch alive
-                entries[i] = made[np.array([row])]
-                self.cache.put(keys[i], entries[i])
+                entry = made[np.array([row])]
+                self.cache.put(keys[i], entry)
+                entries[i] = entry
         return self._join([entry for entry in entries if entry is not None])
 
     def render(self, latents: Latents, values_NA: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,8 +119,7 @@ class Model:
         return [slice(start, min(start + self.max_batch, n)) for start in range(0, n, self.max_batch)]
 
     def _join(self, parts: list[Latents]) -> Latents:
-        if len(parts) == 1:
-            return parts[0]
+        # Always a copy: what the cache holds must not change when a caller changes what it got.
         empty = [np.empty((0, *latent.shape), np.float32) for latent in self.bundle.manifest.latents]
         return Latents(
             tensors=tuple(

@@ -1,4 +1,4 @@
-"""From one video file to another; decoding, faces, rendering and encoding run side by side in bounded queues."""
+"""From one video file to another: decoding, faces, rendering and encoding in threads with bounded queues."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -91,10 +91,10 @@ def edit_video(
             attributes keep what the classifier reads from the face.
         encoding: Codec, quality and speed; by default the source's codec at a quality near the source's.
         faces: How faces are searched for.
-        on_progress: Called in this thread after every frame; what it raises stops the work and leaves no file.
+        on_progress: Called in this thread after every frame; what it raises stops the work, without a file.
 
     Raises:
-        ConfigError: an unknown attribute or codec, a value that is not finite, or a target that is the source.
+        ConfigError: an unknown attribute or codec, a value out of range, or a target that is the source.
         MediaError: the source cannot be read or the target cannot be written.
         EngineError: the engine failed.
     """

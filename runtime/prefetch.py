@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["prefetch"]
 
@@ -67,11 +67,11 @@ def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[
         thread.join()
 
 
-def _drain(waiting: "queue.Queue[object]") -> Iterator[T]:  # type: ignore[type-var]
+def _drain(waiting: "queue.Queue[Any]") -> Iterator[Any]:
     while True:
         item = waiting.get()
         if item is _END:
             return
         if isinstance(item, _Failure):
             raise item.error
-        yield item  # type: ignore[misc]
+        yield item

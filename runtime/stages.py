@@ -1,4 +1,4 @@
-"""The way a frame takes: faces are found, rendered with other values, and the difference goes into its planes.
+"""The way a frame takes: faces are found, rendered with other values, and the difference is added to it.
 
 Each stage is a plain generator that keeps the order; things that are not frames pass through untouched, so
 that copied packets keep their place between the frames.
@@ -23,6 +23,8 @@ __all__ = ["Edited", "FaceFrame", "crops_of", "find_faces", "paste", "render"]
 P = TypeVar("P")
 MAX_WAITING = 16
 """Frames that wait for a batch of faces to fill; memory is bounded by it."""
+NOMINAL_STEP_S = 1 / 25
+"""From one frame to the next, for the smoothing's sake, where frames carry no time."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,10 +64,12 @@ def find_faces(
         size: Height and width of the crops.
         rotation: Degrees counter-clockwise by which frames are turned for display.
     """
+    time_s = 0.0
     for item in items:
         if isinstance(item, av.VideoFrame):
             planes = FramePlanes(item, rotation=rotation)
-            faces = tracker.update(planes, float(item.time or 0.0))
+            time_s = time_s + NOMINAL_STEP_S if item.time is None else item.time
+            faces = tracker.update(planes, time_s)
             yield FaceFrame(planes=planes, faces=faces, crops=crops_of(planes, faces, size))
         else:
             yield item
@@ -109,8 +113,7 @@ def paste(items: Iterable[FaceFrame | P]) -> Iterator[Edited | P]:
             n_edited = 0
             for face, change in zip(item.faces, item.deltas, strict=True):
                 if np.any(change):
-                    item.planes.add(change, face.matrix)
-                    n_edited += 1
+                    n_edited += item.planes.add(change, face.matrix)
             yield Edited(frame=item.planes.frame, faces=tuple(item.faces), n_edited=n_edited)
         else:
             yield item

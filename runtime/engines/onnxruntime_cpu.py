@@ -1,11 +1,16 @@
 """The engine that works everywhere: ONNX Runtime on the CPU."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.bundle import Bundle
+from fader.bundle import GRAPHS, Bundle, Manifest
 from fader.errors import BundleError
-from fader.runtime.engines.session import available_threads, open_session
+from fader.runtime.engines.session import available_threads, open_session, run_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["OnnxRuntimeCpu"]
 
@@ -31,30 +36,48 @@ class OnnxRuntimeCpu:
             open_session(bundle.graph(name), threads=threads) for name in ("encoder", "decoder", "classifier")
         )
         self._latent_names = [latent.name for latent in bundle.manifest.latents]
-        found = ([o.name for o in self._encoder.get_outputs()], [i.name for i in self._decoder.get_inputs()])
-        expected = (self._latent_names, [*self._latent_names, "values"])
-        if found != expected:
-            raise BundleError(
-                f"the graphs of {bundle.folder} have {found}, expected {expected}: export it again"
-            )
+        sessions = (self._encoder, self._decoder, self._classifier)
+        for name, session, expected in zip(GRAPHS, sessions, _signatures(bundle.manifest), strict=False):
+            found = (_shapes(session.get_inputs()), _shapes(session.get_outputs()))
+            if found != expected:
+                raise BundleError(
+                    f"the {name} of {bundle.folder} takes and gives {found}, its manifest says {expected}: "
+                    "export the bundle again"
+                )
 
     def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order."""
-        return tuple(self._encoder.run(None, {"pixels": pixels_NCHW}))
+        return tuple(run_session(self._encoder, {"pixels": pixels_NCHW}))
 
     def decode(
         self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return (N, 3, S, S) renderings in [-1, 1] of latents with (N, A) attribute columns."""
         inputs = dict(zip(self._latent_names, latents, strict=True))
-        rendering: NDArray[np.float32] = self._decoder.run(None, {**inputs, "values": values_NA})[0]
-        return rendering
+        return run_session(self._decoder, {**inputs, "values": values_NA})[0]
 
     def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (N, A) probabilities; each attribute's columns sum to 1."""
-        probabilities: NDArray[np.float32] = self._classifier.run(None, {"pixels": pixels_NCHW})[0]
-        return probabilities
+        return run_session(self._classifier, {"pixels": pixels_NCHW})[0]
 
     def close(self) -> None:
         """Free the sessions."""
         del self._encoder, self._decoder, self._classifier
+
+
+_Shapes = dict[str, tuple[int, ...]]
+
+
+def _signatures(manifest: Manifest) -> tuple[tuple[_Shapes, _Shapes], ...]:
+    """Return inputs and outputs of encoder, decoder and classifier: name to shape of one image."""
+    image, columns = (3, manifest.image_size, manifest.image_size), (manifest.attributes.n_columns,)
+    latents: _Shapes = {latent.name: latent.shape for latent in manifest.latents}
+    return (
+        ({"pixels": image}, latents),
+        ({**latents, "values": columns}, {"rendering": image}),
+        ({"pixels": image}, {"probabilities": columns}),
+    )
+
+
+def _shapes(tensors: "list[onnxruntime.NodeArg]") -> _Shapes:
+    return {tensor.name: tuple(tensor.shape[1:]) for tensor in tensors}

@@ -1,15 +1,19 @@
 """ONNX Runtime sessions with the settings that fader uses; the only place that imports onnxruntime."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fader.errors import EngineError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["available_threads", "open_session"]
+__all__ = ["available_threads", "open_session", "run_session"]
 
 
 def available_threads() -> int:
@@ -38,8 +42,30 @@ def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession"
     options.inter_op_num_threads = 1
     # Several small graphs take turns here: threads that spin for their next call starve the others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its errors are raised; printed too, they would be said twice
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise EngineError(f"ONNX Runtime refuses {graph}: {str(error).splitlines()[0]}") from error
+
+
+def run_session(
+    session: "onnxruntime.InferenceSession", inputs: Mapping[str, NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    """Run a graph.
+
+    Args:
+        session: From `open_session`.
+        inputs: Name to array, as the graph wants them.
+
+    Returns:
+        Its outputs, in the graph's order.
+
+    Raises:
+        EngineError: ONNX Runtime failed, for example for want of memory.
+    """
+    try:
+        outputs: list[NDArray[np.float32]] = session.run(None, dict(inputs))
+    except Exception as error:  # as above
+        raise EngineError(f"ONNX Runtime failed: {str(error).splitlines()[0]}") from error
+    return outputs

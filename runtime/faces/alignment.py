@@ -112,7 +112,8 @@ def warp_crop(plane: NDArray[Any], matrix: NDArray[np.float64], size: int) -> ND
         (size * oversampling, size * oversampling),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
-    ).astype(np.float32)
-    if oversampling > 1:
-        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, dtype=np.float32)
+    )
+    fine = np.asarray(crop, dtype=np.float32)
+    if oversampling == 1:
+        return fine
+    return np.asarray(cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.runtime.engines.session import open_session
+from fader.runtime.engines.session import open_session, run_session
 from fader.runtime.faces.alignment import warp_crop
 from fader.runtime.faces.boxes import box_matrix, keep_best, square
 
 __all__ = ["Detection", "FaceDetector", "Sampler"]
 
 Sampler = Callable[[NDArray[np.float64], int], NDArray[np.float32]]
-"""Takes a (2, 3) matrix from displayed frame to crop, and the crop's size; returns (size, size, 3) RGB, 0 to 255."""
+"""Takes a (2, 3) matrix from frame to crop, and the crop's size; returns (size, size, 3) RGB, 0 to 255."""
 
 CELL = 12
 STRIDE = 2
@@ -68,7 +68,7 @@ class FaceDetector:
             return warp_crop(image, matrix, size)
 
         if len(boxes_N4):
-            probability, offsets = self._r.run(None, {"image": _crops(sample, boxes_N4, 24)})
+            probability, offsets = run_session(self._r, {"image": _crops(sample, boxes_N4, 24)})
             good = probability > R_THRESHOLD
             boxes_N4 = _moved(boxes_N4[good], offsets[good])
             boxes_N4 = square(boxes_N4[keep_best(boxes_N4, probability[good], limit=0.7)])
@@ -91,7 +91,7 @@ class FaceDetector:
         """
         if not len(boxes_N4):
             return []
-        probability, offsets, landmarks = self._o.run(None, {"image": _crops(sample, boxes_N4, 48)})
+        probability, offsets, landmarks = run_session(self._o, {"image": _crops(sample, boxes_N4, 48)})
         corner, side = boxes_N4[:, None, :2], (boxes_N4[:, 2:] - boxes_N4[:, :2])[:, None]
         points = corner + side * landmarks.reshape(-1, 2, 5).transpose(0, 2, 1) - 0.5
         moved = _moved(boxes_N4, offsets)
@@ -118,7 +118,7 @@ class FaceDetector:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         height, width = (max(CELL, round(side * scale)) for side in image.shape[:2])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        probability, offsets = self._p.run(None, {"image": _normalised(small[None].astype(np.float32))})
+        probability, offsets = run_session(self._p, {"image": _normalised(small[None].astype(np.float32))})
         rows, columns = np.nonzero(probability[0] > P_THRESHOLD)
         scores = probability[0, rows, columns]
         order = np.argsort(-scores, kind="stable")[: 4 * MAX_CANDIDATES]

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fader.errors import ConfigError
 from fader.runtime.faces.alignment import anchors, fit_error, fit_similarity
 from fader.runtime.faces.boxes import overlap, square
 from fader.runtime.faces.detector import Detection, FaceDetector
@@ -51,6 +52,13 @@ class FaceOptions:
     """Longer side, in pixels, of the picture that is searched."""
     max_faces: int = 16
     """Faces followed at once, the best first."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_size <= 1:
+            raise ConfigError(f"min_size = {self.min_size}: expected a share from 0 to 1, such as 0.04")
+        for name, low in (("detect_every", 1), ("detection_side", 32), ("max_faces", 1)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} = {getattr(self, name)}: expected {low} or more")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,6 +32,8 @@ class Colour:
     """Whether components use their whole range."""
     bits: int
     """Bits of a component."""
+    step: int
+    """Difference of neighbouring codes: 1, or 64 where ten bits are kept as the upper ones of sixteen."""
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> "Colour":
@@ -44,40 +46,46 @@ class Colour:
         full = model == "rgb" or name.startswith("yuvj") or int(frame.color_range) == FULL_RANGE
         # swscale's gray has full range unless the stream says otherwise
         full = full or (model == "gray" and int(frame.color_range) == 0)
-        return cls(model=model, kr=kr, kb=kb, full=full, bits=parts[0].bits)
+        step = 64 if name == "p010le" else 1
+        return cls(model=model, kr=kr, kb=kb, full=full, bits=parts[0].bits, step=step)
 
     @property
     def maximum(self) -> int:
         """Largest code of a component."""
-        return int(2**self.bits - 1)
+        return int(2**self.bits - 1) * self.step
 
     @property
     def _luma(self) -> tuple[float, float]:
         """(code of black, codes from black to white)."""
         if self.full:
             return 0.0, float(self.maximum)
-        return float(16 << (self.bits - 8)), float(219 << (self.bits - 8))
+        return float(16 * self._scale), float(219 * self._scale)
 
     @property
     def _chroma(self) -> tuple[float, float]:
         """(code of zero, codes over the whole span)."""
-        span = float(self.maximum) if self.full else float(224 << (self.bits - 8))
-        return float(1 << (self.bits - 1)), span
+        span = float(self.maximum) if self.full else float(224 * self._scale)
+        return float(128 * self._scale), span
+
+    @property
+    def _scale(self) -> int:
+        """Codes for each code of 8 bits."""
+        return int(self.step << (self.bits - 8))
 
     def to_rgb(self, channels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Convert (H, W) components in codes to (H, W, 3) float32 RGB in 0 to 255, clipped."""
         black, span = self._luma
         if self.model == "rgb":
             rgb = np.stack(channels, axis=-1) * np.float32(255 / self.maximum)
-            return np.clip(rgb, 0, 255).astype(np.float32)
+            return _clipped(rgb)
         y = (channels[0] - black) / span
         if self.model == "gray":
-            return np.clip(np.repeat(y[..., None] * 255, 3, axis=-1), 0, 255).astype(np.float32)
+            return _clipped(np.repeat(y[..., None] * 255, 3, axis=-1))
         zero, chroma_span = self._chroma
         cb, cr = ((channel - zero) / chroma_span for channel in channels[1:])
         red, blue = y + 2 * (1 - self.kr) * cr, y + 2 * (1 - self.kb) * cb
         green = (y - self.kr * red - self.kb * blue) / (1 - self.kr - self.kb)
-        return np.clip(np.stack([red, green, blue], axis=-1) * 255, 0, 255).astype(np.float32)
+        return _clipped(np.stack([red, green, blue], axis=-1) * 255)
 
     def changes(self, delta: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Convert an (H, W, 3) change of RGB, in units of 0 to 255, to each component's change in codes."""
@@ -92,3 +100,7 @@ class Colour:
         cb = (blue - y) * np.float32(span / (2 * (1 - self.kb)))
         cr = (red - y) * np.float32(span / (2 * (1 - self.kr)))
         return [luma, cb, cr]
+
+
+def _clipped(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.asarray(np.clip(rgb, 0, 255), dtype=np.float32)

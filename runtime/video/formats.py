@@ -61,7 +61,9 @@ def with_components(frame: av.VideoFrame) -> av.VideoFrame:
             f"pixel format {name} is not supported: convert the file to yuv420p, yuv444p or rgb24 first"
         )
     converted = frame.reformat(format=LOSSLESS[name])
-    converted.pts, converted.time_base = frame.pts, frame.time_base
+    converted.pts, converted.duration = frame.pts, frame.duration
+    if frame.time_base is not None:
+        converted.time_base = frame.time_base
     return converted
 
 
@@ -96,7 +98,8 @@ def _plane(frame: av.VideoFrame, index: int, width: int, height: int) -> NDArray
     """Return an (height, width) view of a plane's samples, without the padding of its lines."""
     plane = frame.planes[index]
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else "<u2")
-    lines = np.frombuffer(plane, dtype=dtype)
+    buffer: Any = plane
+    lines = np.frombuffer(buffer, dtype=dtype)
     stride = plane.line_size // dtype.itemsize
     return np.lib.stride_tricks.as_strided(lines, (height, width), (stride * dtype.itemsize, dtype.itemsize))
 

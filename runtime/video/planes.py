@@ -86,23 +86,29 @@ class FramePlanes:
             channels.append(warp_crop(region.samples, compose(matrix, invert(region.matrix)), size))
         return self._colour.to_rgb(channels)
 
-    def add(self, delta: NDArray[np.float32], matrix: NDArray[np.float64]) -> None:
+    def add(self, delta: NDArray[np.float32], matrix: NDArray[np.float64]) -> bool:
         """Add a change to the frame; pixels where it rounds to zero keep their value.
 
         Args:
             delta: (S, S, 3) float32 change of RGB, in units of 0 to 255, zero at its border.
             matrix: (2, 3) from displayed to crop coordinates.
+
+        Returns:
+            Whether any sample of the frame changed.
         """
         self._make_writable()
-        size = len(delta)
+        size, step, has_changed = len(delta), self._colour.step, False
         for component, change in zip(self._components, self._colour.changes(delta), strict=True):
             region = self._region(component, matrix, size)
             height, width = region.samples.shape
             if not height or not width:
                 continue
             placed = _place(change, compose(region.matrix, invert(matrix)), (width, height))
-            summed = region.samples.astype(np.float32) + np.rint(placed)
-            region.samples[...] = np.clip(summed, 0, self._colour.maximum).astype(region.samples.dtype)
+            summed = region.samples.astype(np.float32) + np.rint(placed / step) * step
+            new = np.clip(summed, 0, self._colour.maximum).astype(region.samples.dtype)
+            has_changed |= not np.array_equal(new, region.samples)
+            region.samples[...] = new
+        return has_changed
 
     def _make_writable(self) -> None:
         # A decoder still reads frames that it handed out, so they are copied before the first change.

@@ -56,7 +56,8 @@ class Manifest:
     latents: tuple[LatentSpec, ...]
     """The code's tensors, in the graphs' order."""
     template: tuple[tuple[float, float], ...]
-    """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at centres."""
+    """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at their
+    centres."""
     graphs: Mapping[str, str]
     """Name (see GRAPHS) to the file's path, relative to the bundle, with forward slashes."""
     files: Mapping[str, Mapping[str, Any]]

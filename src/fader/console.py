@@ -26,6 +26,8 @@ def run(app: typer.Typer) -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
     except FaderError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         sys.exit(1)

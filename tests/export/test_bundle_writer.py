@@ -83,7 +83,7 @@ def test_a_flipped_bit_is_refused(
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / file).write_bytes(content)
-    with pytest.raises(BundleError, match=r"is damaged: SHA-256 \w+…, expected"):
+    with pytest.raises(BundleError, match=r"is damaged: .*SHA-256"):
         Bundle(copy)
 
 

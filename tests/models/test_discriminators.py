@@ -1,0 +1,84 @@
+"""The two adversaries and the classifier: their sizes, shapes and what they must be given."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fader.models import (
+    AutoEncoder,
+    AutoEncoderConfig,
+    Classifier,
+    ClassifierConfig,
+    LatentDiscriminator,
+    PatchDiscriminator,
+)
+
+
+def convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(cells=st.integers(1, 9), n_skip=st.integers(0, 2), n_columns=st.integers(2, 7))
+def test_the_latent_discriminator_reads_every_shared_latent(cells: int, n_skip: int, n_columns: int) -> None:
+    config = AutoEncoderConfig(
+        image_size=8 * cells, n_layers=3, init_fm=2, max_fm=8, n_skip=n_skip, n_columns=n_columns
+    )
+    autoencoder, discriminator = AutoEncoder(config), LatentDiscriminator(config, hidden=4)
+    latents = autoencoder.encode(torch.zeros(2, 3, 8 * cells, 8 * cells))
+    logits = discriminator(autoencoder.discriminated(latents))
+    assert logits.shape == (2, n_columns)
+    assert logits.isfinite().all()
+
+
+def test_the_published_latent_discriminator_has_two_convolutions_with_batch_norm_and_dropout() -> None:
+    discriminator = LatentDiscriminator(AutoEncoderConfig(norm="instance"))
+    assert len(convolutions(discriminator)) == 2
+    norms = [module for module in discriminator.modules() if isinstance(module, nn.BatchNorm2d)]
+    dropouts = [module for module in discriminator.modules() if isinstance(module, nn.Dropout)]
+    assert len(norms) == 2
+    assert [dropout.p for dropout in dropouts] == [0.3, 0.3]
+
+
+@pytest.mark.parametrize(("size", "patches"), [(32, 2), (64, 6), (256, 30)])
+def test_the_patch_discriminator_gives_a_logit_for_each_patch(size: int, patches: int) -> None:
+    network = PatchDiscriminator(init_fm=2).eval()
+    assert [conv.stride for conv in convolutions(network)] == [(s, s) for s in (2, 2, 2, 1, 1)]
+    with torch.no_grad():
+        assert network(torch.zeros(2, 3, size, size)).shape == (2, 1, patches, patches)
+
+
+def test_a_conditional_patch_discriminator_needs_the_attributes() -> None:
+    network = PatchDiscriminator(init_fm=2, n_columns=4).eval()
+    images = torch.zeros(2, 3, 32, 32)
+    with pytest.raises(ValueError, match="pass values_NA"):
+        network(images)
+    with torch.no_grad():
+        one, other = network(images, torch.zeros(2, 4)), network(images, torch.ones(2, 4))
+    assert not torch.equal(one, other)
+
+
+def test_an_unconditional_patch_discriminator_reads_the_image_only() -> None:
+    network = PatchDiscriminator(init_fm=2).eval()
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(network(images), network(images, torch.ones(2, 4)))
+
+
+@settings(deadline=None, max_examples=30)
+@given(size=st.integers(2, 70), n_columns=st.integers(2, 7))
+def test_the_classifier_goes_down_to_one_pixel_from_any_size(size: int, n_columns: int) -> None:
+    config = ClassifierConfig(image_size=size, n_columns=n_columns, init_fm=2, max_fm=4, hidden=4)
+    classifier = Classifier(config).eval()
+    with torch.no_grad():
+        before_head = classifier.layers[:-1](torch.zeros(2, 3, size, size))
+        assert before_head.shape[2:] == (1, 1)
+        assert classifier(torch.zeros(2, 3, size, size)).shape == (2, n_columns)
+
+
+def test_the_published_classifier_halves_256_pixels_eight_times() -> None:
+    classifier = Classifier(ClassifierConfig())
+    assert len(convolutions(classifier)) == 8
+    assert [conv.out_channels for conv in convolutions(classifier)] == [32, 64, 128, 256, 512, 512, 512, 512]
