@@ -37,6 +37,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PIP) --editable ".[demo]"
 	touch $@
 
+docs-pictures: demo  ## the pictures in README.md
+	mkdir -p docs/pictures
+	cp demo/before-after.png docs/pictures/
+
 format:
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format

@@ -2,9 +2,9 @@
 
     python benchmarks/media.py FOLDER_OR_FILES... [--attr Eyeglasses=1] [--model BUNDLE]
 
-Jitter is the second difference of the eyes' mid-point, in per cent of the distance between the eyes (root mean square over
-a track's frames): of the raw landmarks, and of the smoothed alignment that the edit uses. A second difference also holds
-the head's own acceleration, so a turning head has some.
+Jitter is the second difference of the eyes' mid-point, in per cent of the distance between the eyes (root
+mean square over a track's frames): of the raw landmarks, and of the smoothed alignment that the edit uses. A
+second difference also holds the head's and the camera's own acceleration, so a hand-held clip has some.
 """
 
 import tempfile
@@ -35,8 +35,7 @@ def jitter(editor: Editor, path: Path) -> tuple[float, float]:
     with VideoSource(path) as source:
         frames = (item for item in source.items() if isinstance(item, av.VideoFrame))
         for item in find_faces(frames, editor.tracker(), editor.image_size, rotation=source.rotation):
-            assert isinstance(item, FaceFrame)
-            for face in item.faces:
+            for face in item.faces if isinstance(item, FaceFrame) else ():
                 eyes = anchors(face.landmarks)[:2]
                 back = invert(face.matrix)
                 raw[face.track].append(eyes.mean(axis=0))
@@ -62,7 +61,8 @@ def main(
     """Print a table, a line for each video."""
     name, _, value = attr.partition("=")
     paths = [path for entry in inputs for path in (sorted(entry.iterdir()) if entry.is_dir() else [entry])]
-    print("| video | frames edited | faces edited | tracks | jitter, raw | jitter, smoothed |\n|---|---|---|---|---|---|")
+    print("| video | frames edited | faces edited | tracks | jitter, raw | jitter, smoothed |")
+    print("|---|---|---|---|---|---|")
     with Editor.open(model) as editor, tempfile.TemporaryDirectory() as folder:
         for path in (path for path in paths if path.suffix.lower() in SUFFIXES):
             try:
@@ -72,8 +72,9 @@ def main(
                 print(f"| {path.name} | {error} | | | | |")
                 continue
             print(
-                f"| {path.name} | {report.frames_edited} of {report.frames} | {report.faces_edited} of {report.faces} "
-                f"| {report.tracks} | {raw:.1f} % | {smooth:.1f} % |"
+                f"| {path.name} | {report.frames_edited} of {report.frames} "
+                f"| {report.faces_edited} of {report.faces} | {report.tracks} "
+                f"| {raw:.1f} % | {smooth:.1f} % |"
             )
 
 

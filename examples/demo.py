@@ -1,7 +1,7 @@
 """A face in a moving picture puts on glasses: what `make demo` runs.
 
-The clip is made here from a portrait of the astronaut Eileen Collins (NASA, public domain, from scikit-image), panned and
-zoomed over five seconds; the shipped model edits it as it would edit any video.
+The clip is made here from a portrait of the astronaut Eileen Collins (NASA, public domain, from
+scikit-image), panned and zoomed over five seconds; the shipped model edits it as it would edit any video.
 
     python examples/demo.py [folder]
 """
@@ -58,7 +58,9 @@ def frames_of(path: Path, n: int) -> list[NDArray[np.uint8]]:
         total = container.streams.video[0].frames
         wanted = set(np.linspace(0, total - 1, n).round().astype(int).tolist())
         pictures = [
-            frame.to_ndarray(format="rgb24") for i, frame in enumerate(container.decode(video=0)) if i in wanted
+            frame.to_ndarray(format="rgb24")
+            for i, frame in enumerate(container.decode(video=0))
+            if i in wanted
         ]
     half = (SIZE[0] // 2, SIZE[1] // 2)
     return [cv2.resize(picture, half, interpolation=cv2.INTER_AREA).astype(np.uint8) for picture in pictures]
@@ -68,7 +70,11 @@ def main() -> None:
     """Make the clip, edit it, and lay frames of both side by side."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
     folder.mkdir(parents=True, exist_ok=True)
-    clip, edited, strip = folder / "astronaut.mp4", folder / "astronaut.edited.mp4", folder / "before-after.png"
+    clip, edited, strip = (
+        folder / "astronaut.mp4",
+        folder / "astronaut.edited.mp4",
+        folder / "before-after.png",
+    )
     make_clip(clip)
     with Editor.open() as editor, progress("editing", unit="frames") as bar:
 
@@ -77,7 +83,7 @@ def main() -> None:
 
         report = edit_video(editor, clip, edited, VALUES, on_progress=show)
     write_image(strip, sheet([frames_of(clip, STRIP_FRAMES), frames_of(edited, STRIP_FRAMES)]))
-    print(f"{', '.join(f'{name}={value}' for name, value in VALUES.items())} on {report.frames_edited} of {report.frames} frames")
+    print(f"{VALUES} on {report.frames_edited} of {report.frames} frames")
     print(f"before:  {clip}\nafter:   {edited}\npicture: {strip}")
     print(f"\nyour own video: {Path(sys.executable).parent / 'fader-run'} VIDEO --attr Eyeglasses=1")
 

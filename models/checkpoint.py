@@ -163,6 +163,12 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
 def _load_network(network: nn.Module, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
     prefix = f"{name}."
     own = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
+    # load_state_dict itself fills in some buffers that are missing.
+    if wrong := network.state_dict().keys() ^ own.keys():
+        raise BundleError(
+            f"the weights in {folder} do not fit its configuration: {len(wrong)} names are missing or "
+            f"too many, such as {name}.{min(wrong)}"
+        )
     try:
         network.load_state_dict(own)
     except RuntimeError as error:

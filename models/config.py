@@ -96,7 +96,7 @@ class ClassifierConfig:
     hidden: int = 512
     """Width of the fully connected layer before the output."""
     shrink: int = 1
-    """Factor by which images are averaged down before the first layer: less work, and no eye for the finest detail."""
+    """Factor by which images are averaged down at first: less work, and no eye for the finest detail."""
 
     def __post_init__(self) -> None:
         _require(self.image_size >= 2, f"image_size = {self.image_size}: expected 2 or more")
@@ -108,5 +108,5 @@ class ClassifierConfig:
         _require(self.hidden >= 1, f"hidden = {self.hidden}: expected 1 or more")
         _require(
             1 <= self.shrink <= self.image_size // 2 and self.image_size % self.shrink == 0,
-            f"shrink = {self.shrink}: expected a divisor of image_size = {self.image_size} that leaves 2 pixels or more",
+            f"shrink = {self.shrink}: expected a divisor of image_size = {self.image_size}, at most half of it",
         )

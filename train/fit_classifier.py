@@ -17,7 +17,7 @@ __all__ = ["balanced_accuracy", "fit_classifier"]
 MAX_FM = 128
 HIDDEN = 128
 CLASSIFIER_SIZE = 64
-"""Images are averaged down to about this size: attributes that people see are visible there, and it costs a quarter."""
+"""Images are averaged down to about this size: what people see is visible there, at a quarter of the cost."""
 
 
 def fit_classifier(

@@ -82,3 +82,15 @@ def test_the_published_classifier_halves_256_pixels_eight_times() -> None:
     classifier = Classifier(ClassifierConfig())
     assert len(convolutions(classifier)) == 8
     assert [conv.out_channels for conv in convolutions(classifier)] == [32, 64, 128, 256, 512, 512, 512, 512]
+
+
+def test_a_classifier_that_shrinks_reads_the_mean_of_each_square() -> None:
+    torch.manual_seed(0)
+    classifier = Classifier(ClassifierConfig(image_size=12, init_fm=2, hidden=4, shrink=3)).eval()
+    assert len(convolutions(classifier)) == 2
+    images = torch.rand(2, 3, 12, 12)
+    means = images.unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5))
+    with torch.no_grad():
+        flat = means.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
+        torch.testing.assert_close(classifier(images), classifier(flat))
+        torch.testing.assert_close(classifier(images), classifier.layers(means))

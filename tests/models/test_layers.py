@@ -32,7 +32,7 @@ def test_upsampling_doubles_the_resolution(kind: str) -> None:
 
 
 def test_only_the_transposed_convolution_has_no_bias() -> None:
-    convolutions = {kind: upsample(kind, 4, 4) for kind in ("convtranspose", "nearest", "pixelshuffle")}  # type: ignore[arg-type]
+    convolutions = {kind: upsample(kind, 4, 4) for kind in ("convtranspose", "nearest", "pixelshuffle")}
     biases = {
         kind: any(
             isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None for layer in layers

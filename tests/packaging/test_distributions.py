@@ -1,4 +1,4 @@
-"""What people install: wheel, sdist and editable install hold the same package, and it runs in an environment of its own."""
+"""What people install: wheel, sdist and editable install hold the same package, and it runs by itself."""
 
 import os
 import subprocess
@@ -30,7 +30,9 @@ def build(source: Path, out: Path, *options: str) -> None:
 
 
 def run(command: list[str], **environment: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -41,7 +43,9 @@ def package_files(names: list[str]) -> set[str]:
 
 def checkout_files() -> set[str]:
     """Return what git would hand out of the package's folders, by their import path."""
-    listed = run(["git", "-C", str(ROOT), "ls-files", "train", "export", "runtime", "models", "src/fader"]).split("\n")
+    listed = run(
+        ["git", "-C", str(ROOT), "ls-files", "train", "export", "runtime", "models", "src/fader"]
+    ).split("\n")
     links = {f"src/fader/{folder}" for folder in ("train", "export", "runtime", "models")}
     names = [name for name in listed if name and name not in links and (ROOT / name).exists()]
     return {"fader/" + name.removeprefix("src/fader/") for name in names}

@@ -36,6 +36,7 @@ EYES = ((204.0, 101.0), (246.0, 103.0))
 """The astronaut's eyes, image-left first: (x, y) pixels."""
 FACE_CENTRE = (224.0, 118.0)
 SIZE = 64
+PACKED_BYTES = {"rgb24": 3, "bgr24": 3, "rgba": 4, "bgra": 4, "argb": 4, "abgr": 4, "rgb48le": 6, "rgba64le": 8}
 
 
 def write_tiny_bundle(folder: Path, *, seed: int = 0) -> Path:
@@ -132,19 +133,20 @@ def decoded(path: Path) -> list[av.VideoFrame]:
 def samples(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
     """Copies of a frame's planes, (rows, bytes of a row) each, without the padding of the lines."""
     planes = []
-    for plane in frame.planes:
-        rows = np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)
-        planes.append(rows[:, : _row_bytes(frame, plane.width, plane.line_size)].copy())
+    for i, plane in enumerate(frame.planes):
+        rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)
+        planes.append(rows[: plane.height, : _row_bytes(frame, i)].copy())
     return planes
 
 
-def _row_bytes(frame: av.VideoFrame, width: int, line_size: int) -> int:
-    name = frame.format.name
+def _row_bytes(frame: av.VideoFrame, index: int) -> int:
+    name, width = frame.format.name, frame.width
+    if name in PACKED_BYTES:
+        return width * PACKED_BYTES[name]
     wide = 2 if frame.format.components[0].bits > 8 else 1
-    packed = 4 if "a" in name.replace("gbrap", "") and "rgb" in name.replace("bgr", "rgb") else 3
-    is_packed = name.startswith(("rgb", "bgr"))
-    pairs = 2 if name.startswith(("nv", "p0")) and width < frame.width else 1
-    return min(line_size, width * wide * (packed if is_packed else pairs))
+    if name.startswith(("nv", "p0")) and index == 1:
+        return frame.format.chroma_width(width) * 2 * wide
+    return frame.planes[index].width * wide
 
 
 def crop_corners(matrix: NDArray[np.float64], size: int) -> NDArray[np.float64]:
