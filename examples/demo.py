@@ -30,9 +30,11 @@ STRIP_FRAMES = 5
 def view(portrait: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
     """Return the camera's picture at time t in [0, 1]: it pans, zooms in and sways."""
     width, height = SIZE
-    zoom = 1.0 + 1.0 * t
-    angle = 4 * np.sin(2 * np.pi * t)
-    x, y = 225 + 60 * np.cos(2 * np.pi * t), 120 + 20 * np.sin(4 * np.pi * t)
+    zoom = 1.25 + 1.0 * t
+    angle = 3 * np.sin(2 * np.pi * t)
+    slack_x, slack_y = 256 * (1 - 1 / zoom), 256 - 192 / zoom  # how far the camera may leave the middle
+    x = 256 - 0.6 * slack_x + 0.3 * slack_x * np.sin(4 * np.pi * t)
+    y = 256 - 0.8 * slack_y
     matrix = cv2.getRotationMatrix2D((x, y), angle, zoom * width / 512)
     matrix[:, 2] += np.array([width / 2 - x, height / 2 - y])
     picture = cv2.warpAffine(portrait, matrix, SIZE, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)

@@ -1,8 +1,8 @@
-"""The command fader-export: from a training run to a bundle that fader-run reads."""
+"""The command fader-export: from a training run, or a published model, to a bundle that fader-run reads."""
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +10,12 @@ from fader import console
 from fader.bundle import Manifest
 from fader.errors import BundleError, ConfigError
 
+if TYPE_CHECKING:
+    from fader.models import Checkpoint
+
 __all__ = ["app", "main"]
 
+PUBLISHED = ".pth"
 SIDECAR = "checkpoint.json"
 CHECKPOINTS = ("checkpoints/best", "checkpoints/last")
 EPILOG = """\
@@ -22,6 +26,8 @@ Examples:
     fader-export runs/faces -o bundles/faces-128 --name "Faces, 128 px"
 
     fader-export runs/faces/checkpoints/last --full-weights
+
+    fader-export eyeglasses.pth --classifier runs/faces
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -33,7 +39,8 @@ def export(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A run folder of fader-train (its best checkpoint, else its last) or a checkpoint's folder.",
+            help="A run folder of fader-train (its best checkpoint, else its last), a checkpoint's folder, "
+            "or the .pth file of a published model.",
         ),
     ],
     output: Annotated[
@@ -50,16 +57,29 @@ def export(
         str | None,
         typer.Option(metavar="NAME", help="The model's name.", show_default="the bundle folder's name"),
     ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="For a .pth file: the run or checkpoint whose classifier reads the attributes that a face "
+            "has, which a published file cannot.",
+        ),
+    ] = None,
     full_weights: Annotated[
         bool,
         typer.Option("--full-weights", help="Store weights as float32, which doubles the bundle's size."),
     ] = False,
 ) -> None:
     """Export a trained model as a bundle: verified ONNX graphs, face detector, manifest and model card."""
-    checkpoint_folder, run_name = _find_checkpoint(run)
+    source, run_name = _find_model(run)
+    if classifier is not None and source.is_dir():
+        raise ConfigError(
+            f"--classifier goes with a published model's .pth file, and {run} has a classifier of its own: "
+            "leave it out"
+        )
     target = output or Path("bundles") / run_name
     manifest = _write(
-        checkpoint_folder, target, name=name or target.resolve().name, half_weights=not full_weights
+        source, classifier, target, name=name or target.resolve().name, half_weights=not full_weights
     )
     total_bytes = sum(record["bytes"] for record in manifest.files.values())
     worst_db = min(figures["psnr_db"] for figures in manifest.parity.values())
@@ -69,7 +89,7 @@ def export(
     )
 
 
-def _write(checkpoint_folder: Path, target: Path, *, name: str, half_weights: bool) -> Manifest:
+def _write(source: Path, classifier: Path | None, target: Path, *, name: str, half_weights: bool) -> Manifest:
     try:
         from fader.export.bundle_writer import write_bundle
         from fader.models import load_checkpoint
@@ -83,9 +103,30 @@ def _write(checkpoint_folder: Path, target: Path, *, name: str, half_weights: bo
             shown.close()
             shown.enter_context(console.status(step))
 
-        show(f"reading {checkpoint_folder}")
-        checkpoint = load_checkpoint(checkpoint_folder)
+        show(f"reading {source}")
+        checkpoint = load_checkpoint(source) if source.is_dir() else _read_published(source, classifier)
         return write_bundle(checkpoint, target, name=name, half_weights=half_weights, on_step=show)
+
+
+def _read_published(file: Path, classifier: Path | None) -> "Checkpoint":
+    from fader.models import load_checkpoint
+    from fader.models.published import load_published, with_classifier
+
+    model = load_published(file)
+    if classifier is None:
+        raise ConfigError(
+            f"{file} has no classifier, expected one that reads {', '.join(model.attributes.names)} from "
+            "faces, because an edit starts at what a face has: name a run of fader-train with --classifier"
+        )
+    folder, _ = _find_checkpoint(classifier)
+    return with_classifier(model, load_checkpoint(folder))
+
+
+def _find_model(run: Path) -> tuple[Path, str]:
+    """Return the published file or the checkpoint's folder that the argument means, and the run's name."""
+    if run.is_file() or (run.suffix == PUBLISHED and not run.is_dir()):
+        return run, run.stem
+    return _find_checkpoint(run)
 
 
 def _find_checkpoint(run: Path) -> tuple[Path, str]:

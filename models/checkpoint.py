@@ -24,7 +24,7 @@ from fader.models.autoencoder import AutoEncoder
 from fader.models.classifier import Classifier
 from fader.models.config import AutoEncoderConfig, ClassifierConfig
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_networks", "save_checkpoint"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
@@ -107,21 +107,20 @@ def _replace(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _whole(folder: Path) -> Path:
+    """Return the folder, or the one that a save was about to replace when it was killed."""
+    old = _beside(folder.resolve(), "old")
+    return old if old.exists() and not folder.exists() else folder
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint back; networks are on the CPU and in eval mode.
 
     Raises:
         BundleError: a file is missing or damaged, or the weights do not fit the configuration.
     """
-    if not folder.exists() and (old := _beside(folder.resolve(), "old")).exists():
-        folder = old
+    folder = _whole(folder)
     sidecar = _read_sidecar(folder / SIDECAR)
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise BundleError(
-            f"cannot read the checkpoint's weights {folder / WEIGHTS} ({error}): take another checkpoint"
-        ) from error
     try:
         autoencoder = AutoEncoder(AutoEncoderConfig(**sidecar["autoencoder"]))
         classifier = Classifier(ClassifierConfig(**sidecar["classifier"]))
@@ -133,8 +132,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise BundleError(
             f"{folder / SIDECAR} does not describe a model ({error!r}): take another checkpoint"
         ) from error
-    _load_network(autoencoder, weights, "autoencoder", folder)
-    _load_network(classifier, weights, "classifier", folder)
+    load_networks(folder, {"autoencoder": autoencoder, "classifier": classifier})
     return Checkpoint(
         autoencoder=autoencoder.eval(),
         classifier=classifier.eval(),
@@ -142,6 +140,27 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         template=template,
         training=sidecar.get("training", {}),
     )
+
+
+def load_networks(folder: Path, networks: Mapping[str, nn.Module]) -> None:
+    """Load weights of a checkpoint into networks.
+
+    Args:
+        folder: The checkpoint's folder.
+        networks: By the names under which `save_checkpoint` wrote them.
+
+    Raises:
+        BundleError: the weights are missing or damaged, or do not fit a network.
+    """
+    folder = _whole(folder)
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(
+            f"cannot read the checkpoint's weights {folder / WEIGHTS} ({error}): take another checkpoint"
+        ) from error
+    for name, network in networks.items():
+        _load_network(network, weights, name, folder)
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

@@ -107,6 +107,6 @@ class ClassifierConfig:
         )
         _require(self.hidden >= 1, f"hidden = {self.hidden}: expected 1 or more")
         _require(
-            1 <= self.shrink <= self.image_size // 2 and self.image_size % self.shrink == 0,
-            f"shrink = {self.shrink}: expected a divisor of image_size = {self.image_size}, at most half of it",
+            1 <= self.shrink < self.image_size and self.image_size % self.shrink == 0,
+            f"shrink = {self.shrink}: expected a divisor of image_size = {self.image_size}, not itself",
         )

@@ -50,11 +50,12 @@ class Model:
         """(3, 2) alignment template, pixels of the crop."""
         return np.array(self.bundle.manifest.template, dtype=np.float64)
 
-    def encode(self, crops_NSS3: NDArray[Any]) -> Latents:
+    def encode(self, crops_NSS3: NDArray[Any], *, remember: bool = True) -> Latents:
         """Encode aligned crops, each only once as long as the cache holds it.
 
         Args:
             crops_NSS3: (N, S, S, 3) uint8 RGB.
+            remember: Whether to use the cache.
 
         Raises:
             ConfigError: another shape or type.
@@ -67,7 +68,7 @@ class Model:
             )
         if not len(crops_NSS3):
             return self._join([])
-        if not self.cache.max_bytes:
+        if not (remember and self.cache.max_bytes):
             return self._encode(crops_NSS3)
         keys = [image_key(crop) for crop in crops_NSS3]
         entries = self.cache.get(keys)

@@ -137,7 +137,8 @@ def _rendered(
 ) -> Iterator[FaceFrame | P]:
     frames = [item for item in waiting if isinstance(item, FaceFrame) and item.faces]
     if frames:
-        latents = model.encode(np.concatenate([frame.crops for frame in frames]))
+        # A video's crops hardly ever come again: remembered, they would only push out what callers encoded.
+        latents = model.encode(np.concatenate([frame.crops for frame in frames]), remember=estimates is None)
         faces = [face for frame in frames for face in frame.faces]
         source_NA = latents.source_NA
         if estimates is not None:

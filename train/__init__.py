@@ -10,17 +10,17 @@ from fader.lazy import lazy_names
 if TYPE_CHECKING:
     from fader.train.config import TrainConfig
     from fader.train.labels import Labels, read_celeba_labels
-    from fader.train.prepare import Prepared, prepare
+    from fader.train.preparation import Prepared, prepare
     from fader.train.run import Progress, train
 
 __all__ = ["Labels", "Prepared", "Progress", "TrainConfig", "prepare", "read_celeba_labels", "train"]
 
 _HOMES = {
     "Labels": "labels",
-    "Prepared": "prepare",
+    "Prepared": "preparation",
     "Progress": "run",
     "TrainConfig": "config",
-    "prepare": "prepare",
+    "prepare": "preparation",
     "read_celeba_labels": "labels",
     "train": "run",
 }

@@ -1,18 +1,20 @@
 """Random changes to images that the classifier and the judge must not mind.
 
-A classifier that never saw a shifted, blurred or noisy image is easily satisfied by a pattern that people
-don't see.
+A classifier that never saw a shifted, blurred, noisy or tinted image is easily satisfied by a pattern that
+people don't see.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["augment", "flip", "low_pass"]
+__all__ = ["augment", "chroma", "flip", "low_pass"]
 
 MAX_SHIFT = 0.04
 MAX_NOISE = 0.12
 MAX_GAIN = 0.25
+MAX_TINT = 0.2
+LUMA = (0.299, 0.587, 0.114)
 
 
 def flip(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
@@ -30,8 +32,14 @@ def low_pass(images_NCHW: Tensor, factor: float) -> Tensor:
     return functional.interpolate(small, size=size, mode="bilinear")
 
 
+def chroma(images_NCHW: Tensor) -> Tensor:
+    """Return what is left of (N, 3, H, W) images when their luma (N, 1, H, W) is taken away."""
+    weights = torch.tensor(LUMA, dtype=images_NCHW.dtype)[None, :, None, None]
+    return images_NCHW - (images_NCHW * weights).sum(dim=1, keepdim=True)
+
+
 def augment(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift, low-pass, brighten and add noise, with gradients to the images.
+    """Shift, low-pass, change the colours, brighten and add noise, with gradients to the images.
 
     Args:
         images_NCHW: (N, 3, S, S) in [-1, 1].
@@ -45,6 +53,9 @@ def augment(images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
     shifted = padded[:, :, dy : dy + size, dx : dx + size]
     factor = 1 + 2 * torch.rand((), generator=generator).item()
     smooth = low_pass(shifted, factor) if factor > 1.5 else shifted
+    # From gray to full colour, and each channel by itself: an attribute is no matter of tint.
+    smooth = smooth - torch.rand((n, 1, 1, 1), generator=generator) * chroma(smooth)
+    smooth = smooth * (1 + MAX_TINT * (2 * torch.rand((n, 3, 1, 1), generator=generator) - 1))
     gain = 1 + MAX_GAIN * (2 * torch.rand((n, 1, 1, 1), generator=generator) - 1)
     offset = MAX_GAIN * (2 * torch.rand((n, 1, 1, 1), generator=generator) - 1)
     noise = MAX_NOISE * torch.rand((n, 1, 1, 1), generator=generator)

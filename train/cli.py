@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fader.train.config import TrainConfig
-    from fader.train.prepare import Prepared
+    from fader.train.preparation import Prepared
     from fader.train.run import Progress
 
 __all__ = ["app", "main"]
@@ -144,7 +144,7 @@ def _prepare(
 
     from fader.bundle import Bundle, shipped_bundle
     from fader.train.labels import read_celeba_labels
-    from fader.train.prepare import prepare
+    from fader.train.preparation import prepare
 
     read = read_celeba_labels(labels)
     with progress("align", unit="images", total=len(read.images), quiet=quiet) as bar:

@@ -12,7 +12,15 @@ __all__ = ["TrainConfig"]
 
 COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs")
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
-FROM_0 = ("latent_weight", "latent_ramp", "feedback_weight", "patch_weight", "mask_weight")
+FROM_0 = (
+    "latent_weight",
+    "latent_ramp",
+    "feedback_weight",
+    "patch_weight",
+    "mask_weight",
+    "colour_weight",
+    "classifier_attack",
+)
 PATCH_MIN_SIZE = 32
 
 
@@ -54,14 +62,19 @@ class TrainConfig:
     """Weight of the classifier's cross-entropy on edited images; 0 is the paper's method."""
     patch_weight: float = 0.01
     """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
-    mask_weight: float = 0.02
+    mask_weight: float = 0.04
     """Weight of the mean of the mask on edited images."""
+    colour_weight: float = 0.2
+    """Weight of the mean absolute change of chroma by an edit: sliders move shapes and shades, not tints."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to its relative share of the edits; 1 where not named."""
     held_out: int = 1500
     """Images, the last of the label file, that no network trains on."""
+    classifier_attack: float = 0.06
+    """Largest change of a value, in [-1, 1] units, by which each image is attacked while the classifier and
+    the judge train on it (0 for none): what still convinces them is visible."""
     classifier_epochs: int = 6
     """Passes over its half of the training images, for the classifier and for the judge."""
     average: float = 0.999

@@ -46,7 +46,7 @@ class Subset:
         return len(self.indices)
 
     @property
-    def labels_NK(self) -> NDArray[np.int64]:  # noqa: N802
+    def labels_NK(self) -> NDArray[np.int64]:
         """(n, K) category indices."""
         return self.parent.labels_NK[self.indices]
 

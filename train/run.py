@@ -128,6 +128,7 @@ def train(
     *,
     about: Mapping[str, Any],
     minutes: float | None = None,
+    start: Path | None = None,
     observe: Observer = lambda _: None,
 ) -> dict[str, float]:
     """Train a model.
@@ -138,6 +139,8 @@ def train(
         folder: The run's folder; made.
         about: What the checkpoint should tell its readers: data, licence, command.
         minutes: Stop after this time, None to go on to the last iteration.
+        start: Checkpoint of the same networks whose autoencoder and discriminators this run begins with; its
+            classifier and judge are trained anew.
         observe: Called often with the progress.
 
     Returns:
@@ -146,6 +149,7 @@ def train(
     Raises:
         ConfigError: the folder holds a run or cannot be made.
         DataError: too few images, or they do not fit the configuration.
+        BundleError: `start` is no checkpoint of such networks.
     """
     attributes = AttributeSet([Attribute(name=name) for name in config.attributes])
     splits = Splits.of(_in_order(data, config, attributes), config.held_out)
@@ -156,6 +160,8 @@ def train(
         torch.manual_seed(config.seed)
         classifier, judge = _fit_both(splits, attributes, config, observe)
         trainer = Trainer(config, attributes, classifier)
+        if start is not None:
+            trainer.begin_with(start)
         about = {
             **about,
             "judge_balanced_accuracy": balanced_accuracy(judge, splits.held_out, attributes),

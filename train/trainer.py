@@ -5,14 +5,15 @@ Source: Lample et al. 2017, section 3.2. Shapes: N images, A attribute columns, 
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fader.attributes import AttributeSet
-from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
-from fader.train.augment import augment, flip
+from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator, load_networks
+from fader.train.augment import augment, chroma, flip
 from fader.train.config import TrainConfig
 from fader.train.objectives import attribute_loss, columns, other_categories, ramp
 
@@ -37,6 +38,8 @@ class Metrics:
     """The edited images' loss against the patch discriminator; 0 if unused."""
     mask: float
     """Mean of the mask on edited images; 0 without one."""
+    colour: float
+    """Mean absolute change of chroma by the edits; 0 if unused."""
 
 
 class Trainer:
@@ -67,6 +70,21 @@ class Trainer:
         self._latent_optimiser = self._adam(self.latent_discriminator)
         self._patch_optimiser = self._adam(self.patch_discriminator) if self.patch_discriminator else None
         self._swap_weights = torch.tensor([float(config.swap.get(name, 1.0)) for name in attributes.names])
+
+    def begin_with(self, folder: Path) -> None:
+        """Take the autoencoder's and the discriminators' weights out of a checkpoint.
+
+        Raises:
+            BundleError: they are not there or do not fit this run's networks.
+        """
+        networks: dict[str, nn.Module] = {
+            "autoencoder": self.autoencoder,
+            "latent_discriminator": self.latent_discriminator,
+        }
+        if self.patch_discriminator is not None:
+            networks["patch_discriminator"] = self.patch_discriminator
+        load_networks(folder, networks)
+        self.averaged.load_state_dict(self.autoencoder.state_dict())
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -127,13 +145,15 @@ class Trainer:
         )
         reconstruction = functional.mse_loss(rendering.drawing[:n], images_NCHW)
         edited_NCHW = rendering.image[n:]
-        feedback = patch = mask = torch.zeros(())
+        feedback = patch = mask = colour = torch.zeros(())
         if config.feedback_weight:
             guess_NA = self.classifier(augment(edited_NCHW, self.random))
             feedback = attribute_loss(guess_NA, edited_NK, self.attributes)
         if self.patch_discriminator is not None:
             score = self.patch_discriminator(edited_NCHW, edited_NA)
             patch = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+        if config.colour_weight:
+            colour = chroma(edited_NCHW - images_NCHW).abs().mean()
         if rendering.mask is not None:
             mask = rendering.mask[n:].mean()
         loss = (
@@ -142,6 +162,7 @@ class Trainer:
             + config.feedback_weight * feedback
             + config.patch_weight * patch
             + config.mask_weight * mask
+            + config.colour_weight * colour
         )
         self._step(self._optimiser, loss)
         metrics = Metrics(
@@ -151,6 +172,7 @@ class Trainer:
             feedback=feedback.item(),
             patch=patch.item(),
             mask=mask.item(),
+            colour=colour.item(),
         )
         return metrics, edited_NCHW.detach()
 

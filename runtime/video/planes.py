@@ -6,11 +6,13 @@ here. Every sample keeps its own bit depth, range and subsampling; where nothing
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 from fader.runtime.faces.alignment import compose, invert, warp_crop
@@ -31,7 +33,7 @@ class _Region:
 
 
 class FramePlanes:
-    """A frame whose face regions can be read and changed in place."""
+    """A frame whose face regions can be read, and changed in a copy."""
 
     def __init__(self, frame: av.VideoFrame, *, rotation: int = 0) -> None:
         """Look at the frame's planes.
@@ -42,7 +44,7 @@ class FramePlanes:
             rotation: Degrees counter-clockwise by which the frame is turned for display: 0, 90, 180 or 270.
         """
         self.frame = with_components(frame)
-        """The frame itself; changed in place by `add`."""
+        """The frame as it was given; from the first `add` on, a changed copy with the same properties."""
         self._rotation = rotation
         self._colour = Colour.of(self.frame)
         self._writable = False
@@ -111,9 +113,8 @@ class FramePlanes:
         return has_changed
 
     def _make_writable(self) -> None:
-        # A decoder still reads frames that it handed out, so they are copied before the first change.
         if not self._writable:
-            self.frame.make_writable()
+            self.frame = _copy(self.frame)
             self._components = components(self.frame)
             self._writable = True
 
@@ -128,6 +129,20 @@ class FramePlanes:
         high = np.clip(np.ceil(points.max(axis=0)).astype(int) + MARGIN + 1, low + 1, limits)
         shift = np.array([[1.0, 0.0, -low[0]], [0.0, 1.0, -low[1]]])
         return _Region(component.samples[low[1] : high[1], low[0] : high[0]], compose(shift, to_component))
+
+
+def _copy(frame: av.VideoFrame) -> av.VideoFrame:
+    """Return a writable copy with the same times, colour description and side data."""
+    # Only a filter graph gives a new frame with everything that belongs to the old one, such as captions.
+    # Both share memory at first, as a decoder's frames do with the decoder; `make_writable` separates them.
+    graph = Graph()
+    time_base = frame.time_base or Fraction(1)
+    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    graph.link_nodes(entry, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    copied = graph.vpull()
+    copied.make_writable()
+    return copied
 
 
 def _place(

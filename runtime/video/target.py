@@ -148,7 +148,8 @@ class VideoTarget:
         try:
             if isinstance(item, VideoFrame):
                 self._mux(container, self._prepared(item))
-            elif (copy := self._copies.get(item.stream.index)) is not None:
+            # Not item.stream.index, which reads the demuxer's stream: its file may be closed by now.
+            elif (copy := self._copies.get(item.stream_index)) is not None:
                 item.stream = copy
                 container.mux(item)
         except (av.FFmpegError, OSError) as error:

@@ -121,7 +121,7 @@ def test_onet_computes_what_the_package_computes(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def portrait() -> Array:
     """(1, 3, 512, 512): a face with eyes near (204, 100) and (246, 103), mouth near (223, 140)."""
-    pixels = skimage.data.astronaut().astype(np.float32)  # type: ignore[no-untyped-call]
+    pixels = skimage.data.astronaut().astype(np.float32)
     return np.asarray((pixels - 127.5) / 128).transpose(2, 0, 1)[None]
 
 

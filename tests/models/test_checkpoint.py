@@ -25,6 +25,7 @@ from fader.models import (
     ClassifierConfig,
     LatentDiscriminator,
     load_checkpoint,
+    load_networks,
     save_checkpoint,
 )
 from fader.models import checkpoint as module
@@ -108,6 +109,22 @@ def test_further_networks_go_along_and_do_not_disturb(tmp_path: Path) -> None:
     save_checkpoint(make(), tmp_path / "best", extra=extra)
     assert b"latent_discriminator.layers" in (tmp_path / "best" / "weights.safetensors").read_bytes()
     assert seed_of(tmp_path / "best") == 0
+
+
+def test_further_networks_are_read_back_by_name(tmp_path: Path) -> None:
+    saved, loaded = LatentDiscriminator(SHAPE, hidden=4), LatentDiscriminator(SHAPE, hidden=4)
+    save_checkpoint(make(), tmp_path / "best", extra={"latent_discriminator": saved})
+    # As a save that is killed between its renames leaves it.
+    (tmp_path / "best").rename(tmp_path / ".best.old")
+    load_networks(tmp_path / "best", {"latent_discriminator": loaded})
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name]), name
+
+
+def test_a_network_that_is_not_there_is_refused_with_one_line(folder: Path) -> None:
+    with pytest.raises(BundleError, match=r"do not fit its configuration: .* such as judge\.") as error:
+        load_networks(folder, {"judge": make().classifier})
+    one_line(error)
 
 
 def test_nothing_in_the_folder_is_pickled(folder: Path) -> None:

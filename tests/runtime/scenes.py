@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fader.attributes import Attribute, AttributeSet
@@ -21,6 +22,7 @@ __all__ = [
     "EYES",
     "FaceClip",
     "astronaut",
+    "blocks",
     "crop_corners",
     "decoded",
     "face_views",
@@ -36,12 +38,21 @@ EYES = ((204.0, 101.0), (246.0, 103.0))
 """The astronaut's eyes, image-left first: (x, y) pixels."""
 FACE_CENTRE = (224.0, 118.0)
 SIZE = 64
-PACKED_BYTES = {"rgb24": 3, "bgr24": 3, "rgba": 4, "bgra": 4, "argb": 4, "abgr": 4, "rgb48le": 6, "rgba64le": 8}
+PACKED_BYTES = {
+    "rgb24": 3,
+    "bgr24": 3,
+    "rgba": 4,
+    "bgra": 4,
+    "argb": 4,
+    "abgr": 4,
+    "rgb48le": 6,
+    "rgba64le": 8,
+}
 
 
-def write_tiny_bundle(folder: Path, *, seed: int = 0) -> Path:
+def write_tiny_bundle(folder: Path) -> Path:
     """Export an untrained model: its decoder changes every face, by a few dozen levels."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     attributes = AttributeSet([Attribute(name=n) for n in ("Eyeglasses", "Male", "Smiling", "Young")])
     autoencoder = AutoEncoder(
         AutoEncoderConfig(image_size=SIZE, n_columns=8, init_fm=8, max_fm=32, n_layers=3, mask=True)
@@ -63,7 +74,9 @@ def astronaut() -> NDArray[np.uint8]:
     return picture
 
 
-def portrait(size: tuple[int, int], *, zoom: float = 1.0, at: tuple[float, float] = (0.5, 0.5)) -> NDArray[np.uint8]:
+def portrait(
+    size: tuple[int, int], *, zoom: float = 1.0, at: tuple[float, float] = (0.5, 0.5)
+) -> NDArray[np.uint8]:
     """The astronaut's face in a picture of another size.
 
     Args:
@@ -75,7 +88,9 @@ def portrait(size: tuple[int, int], *, zoom: float = 1.0, at: tuple[float, float
     scale = zoom * height / 240
     x, y = at[0] * width, at[1] * height
     matrix = np.array([[scale, 0, x - scale * FACE_CENTRE[0]], [0, scale, y - scale * FACE_CENTRE[1]]])
-    picture = cv2.warpAffine(astronaut(), matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.warpAffine(
+        astronaut(), matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(picture, dtype=np.uint8)
 
 
@@ -83,7 +98,9 @@ def face_views(n: int, size: tuple[int, int] = (320, 240)) -> Iterator[NDArray[n
     """Pictures of a camera that pans and zooms around the face: never the same twice in two seconds."""
     for i in range(n):
         t = 2 * np.pi * i / 48
-        yield portrait(size, zoom=1.1 + 0.15 * np.sin(t), at=(0.5 + 0.06 * np.sin(2 * t), 0.5 + 0.05 * np.cos(t)))
+        yield portrait(
+            size, zoom=1.1 + 0.15 * np.sin(t), at=(0.5 + 0.06 * np.sin(2 * t), 0.5 + 0.05 * np.cos(t))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +121,7 @@ def write_clip(path: Path, pictures: Iterable[NDArray[np.uint8]], clip: FaceClip
     clip = clip or FaceClip()
     with av.open(str(path), "w") as container:
         stream = container.add_stream(clip.codec, rate=24, options=dict(clip.options))
+        assert isinstance(stream, VideoStream)
         for i, picture in enumerate(pictures):
             frame = frame_of(picture, clip.pix_fmt, rotation=clip.rotation)
             frame.pts, frame.time_base = i, Fraction(1, 24)
@@ -170,3 +188,12 @@ def inside_crops(
         low, high = -0.5 - reach, crop - 0.5 + reach
         mask |= (u >= low) & (u <= high) & (v >= low) & (v <= high)
     return mask
+
+
+def blocks(mask: NDArray[np.bool_], across: int, down: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a sample stands for pixels of which one, or a neighbour of it, is in the mask."""
+    padded = np.zeros(((shape[0] + 2) * down, (shape[1] + 2) * across), bool)
+    padded[down : down + mask.shape[0], across : across + mask.shape[1]] = mask
+    cells = padded.reshape(shape[0] + 2, down, shape[1] + 2, across).any(axis=(1, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(cells, (3, 3))
+    return np.asarray(windows.any(axis=(2, 3)))

@@ -23,7 +23,9 @@ from fader.runtime.faces.alignment import (
 Matrix = NDArray[np.float64]
 
 COORDINATES = st.floats(-500, 500)
-POINTS = st.lists(st.tuples(COORDINATES, COORDINATES), min_size=2, max_size=6).map(lambda p: np.array(p, np.float64))
+POINTS = st.lists(st.tuples(COORDINATES, COORDINATES), min_size=2, max_size=6).map(
+    lambda p: np.array(p, np.float64)
+)
 
 
 def similarity(scale: float, angle: float, x: float, y: float) -> Matrix:
@@ -47,7 +49,9 @@ def test_a_similarity_is_recovered_from_points_that_it_moved(matrix: Matrix, poi
 
 
 @given(POINTS, st.data())
-def test_the_fit_is_the_best_of_all_similarities_and_never_reflects(points: Matrix, data: st.DataObject) -> None:
+def test_the_fit_is_the_best_of_all_similarities_and_never_reflects(
+    points: Matrix, data: st.DataObject
+) -> None:
     assume(np.ptp(points, axis=0).max() > 1)
     target = np.array([data.draw(st.tuples(COORDINATES, COORDINATES)) for _ in points])
     found = fit_similarity(points, target)
@@ -96,7 +100,7 @@ def test_the_template_is_the_same_place_at_every_size() -> None:
 
 
 def test_the_template_is_the_published_one_in_its_box() -> None:
-    side = np.array(template_at(CELEBA_TIGHT, 102)) + [38, 82]
+    side = np.add(template_at(CELEBA_TIGHT, 102), (38, 82))
     np.testing.assert_allclose(side, [[69.745, 111], [107.237, 111], [88.432, 152.514]], atol=1e-9)
 
 
@@ -118,7 +122,9 @@ def test_a_crop_shows_the_right_place_to_a_fraction_of_a_pixel(
     matrix = np.column_stack([linear, np.array([15.5, 15.5]) - linear @ np.array([x, y])])
     crop = warp_crop(waves(), matrix, 32)
     v, u = np.mgrid[:32, :32]
-    there = moved(invert(matrix), np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64)).astype(np.float32)
+    there = moved(invert(matrix), np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64)).astype(
+        np.float32
+    )
     expected = wave(there[:, 0], there[:, 1]).reshape(32, 32)
     # The picture's slope is at most 5 levels a pixel: half a level is a tenth of a pixel.
     assert np.abs(crop[:, :, 0] - expected).max() < 0.5
@@ -163,5 +169,7 @@ def test_planes_that_are_not_contiguous_are_read_as_they_look() -> None:
 
 def test_the_warp_agrees_with_opencvs_own_at_scale_one() -> None:
     matrix = similarity(1.0, 0.4, 10, 5)
-    expected = cv2.warpAffine(waves(), matrix, (32, 32), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    expected = cv2.warpAffine(
+        waves(), matrix, (32, 32), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     np.testing.assert_array_equal(warp_crop(waves(), matrix, 32), expected)

@@ -15,7 +15,9 @@ def box(x: float, y: float, width: float, height: float) -> list[float]:
 
 
 BOXES = st.lists(
-    st.builds(box, st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 60), st.floats(1, 60)), min_size=1, max_size=12
+    st.builds(box, st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 60), st.floats(1, 60)),
+    min_size=1,
+    max_size=12,
 ).map(lambda rows: np.array(rows, np.float32))
 
 
@@ -47,7 +49,9 @@ def test_overlap_of_known_boxes() -> None:
 
 @given(BOXES, st.data())
 def test_suppression_keeps_the_best_and_nothing_that_overlaps_it(boxes: Boxes, data: st.DataObject) -> None:
-    scores = np.array(data.draw(st.lists(st.floats(0, 1), min_size=len(boxes), max_size=len(boxes))), np.float32)
+    scores = np.array(
+        data.draw(st.lists(st.floats(0, 1), min_size=len(boxes), max_size=len(boxes))), np.float32
+    )
     kept = keep_best(boxes, scores, limit=0.4)
     assert scores[kept[0]] == scores.max()
     assert (np.diff(scores[kept]) <= 0).all()
@@ -65,7 +69,7 @@ def test_suppression_of_no_boxes_keeps_none() -> None:
 @given(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 300), st.integers(8, 64))
 def test_a_boxs_edges_become_the_edges_of_its_crop(x: float, y: float, side: float, size: int) -> None:
     matrix = box_matrix(np.array([x, y, x + side, y + side]), size)
-    # Pixel centres are at whole numbers, so a picture of n pixels reaches from -0.5 to n - 0.5, as does the crop.
+    # Pixel centres are at whole numbers, so pictures and crops of n pixels reach from -0.5 to n - 0.5.
     corners = np.array([[x - 0.5, y - 0.5], [x + side - 0.5, y + side - 0.5]])
     found = corners @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(found, [[-0.5, -0.5], [size - 0.5, size - 0.5]], atol=1e-3)

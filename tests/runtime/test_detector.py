@@ -51,7 +51,9 @@ def test_nothing_is_found_where_there_is_no_face(detector: FaceDetector, kind: s
     pictures: dict[str, NDArray[np.uint8]] = {
         "noise": np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8),
         "flat": np.full((240, 320, 3), 128, np.uint8),
-        "ramp": np.broadcast_to(np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 320, 3)).copy(),
+        "ramp": np.broadcast_to(
+            np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 320, 3)
+        ).copy(),
     }
     assert detector.detect(pictures[kind]) == []
 
@@ -85,4 +87,8 @@ def test_refining_a_box_without_a_face_gives_a_low_score(detector: FaceDetector)
 
 
 def test_refining_no_box_gives_no_face(detector: FaceDetector) -> None:
-    assert detector.refine(lambda matrix, size: np.zeros((size, size, 3), np.float32), np.empty((0, 4))) == []
+    assert detector.refine(black, np.empty((0, 4))) == []
+
+
+def black(matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    return np.zeros((size, size, 3), np.float32)

@@ -10,7 +10,16 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.runtime.scenes import FaceClip, decoded, face_views, frame_of, inside_crops, samples, write_clip
+from tests.runtime.scenes import (
+    FaceClip,
+    blocks,
+    decoded,
+    face_views,
+    frame_of,
+    inside_crops,
+    samples,
+    write_clip,
+)
 
 from fader.errors import MediaError
 from fader.runtime.faces.alignment import invert, warp_crop
@@ -83,7 +92,8 @@ def test_adding_a_change_touches_only_samples_inside_the_crop(pix_fmt: str, rota
         bits_before = samples(planes.frame)
         matrix = placed(planes.size)
         assert planes.add(masked(40, -30, 20), matrix)
-        inside = np.rot90(inside_crops([matrix], planes.size, crop=CROP), -(rotation // 90))
+        # The interpolation reaches a pixel further; the border of so small a crop is hardly a pixel wide.
+        inside = np.rot90(inside_crops([matrix], planes.size, crop=CROP, margin=1), -(rotation // 90))
         n_changed = 0
         for component, old in zip(components(planes.frame), before, strict=True):
             changed = component.samples != old
@@ -93,15 +103,6 @@ def test_adding_a_change_touches_only_samples_inside_the_crop(pix_fmt: str, rota
             assert not (changed & ~near).any()
             n_changed += int(changed.sum())
         assert n_changed_samples(frame, bits_before, samples(planes.frame)) == n_changed
-
-
-def blocks(mask: NDArray[np.bool_], across: int, down: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where a sample stands for pixels of which one, or a neighbour of it, is in the mask."""
-    padded = np.zeros(((shape[0] + 2) * down, (shape[1] + 2) * across), bool)
-    padded[down : down + mask.shape[0], across : across + mask.shape[1]] = mask
-    cells = padded.reshape(shape[0] + 2, down, shape[1] + 2, across).any(axis=(1, 3))
-    windows = np.lib.stride_tricks.sliding_window_view(cells, (3, 3))
-    return np.asarray(windows.any(axis=(2, 3)))
 
 
 def n_changed_samples(
@@ -153,7 +154,9 @@ def test_a_crop_shows_what_the_displayed_picture_shows(pix_fmt: str, rotation: i
 @pytest.mark.parametrize("space", [("ITU709", 1), ("ITU601", 5)])
 @pytest.mark.parametrize("extent", [("MPEG", 1), ("JPEG", 2)])
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le"])
-def test_matrix_and_range_of_the_stream_are_used(pix_fmt: str, space: tuple[str, int], extent: tuple[str, int]) -> None:
+def test_matrix_and_range_of_the_stream_are_used(
+    pix_fmt: str, space: tuple[str, int], extent: tuple[str, int]
+) -> None:
     picture = smooth_picture((100, 76))
     rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
     frame = rgb.reformat(format=pix_fmt, dst_colorspace=space[0], dst_color_range=extent[0])
@@ -161,7 +164,7 @@ def test_matrix_and_range_of_the_stream_are_used(pix_fmt: str, space: tuple[str,
     planes = FramePlanes(frame)
     matrix = placed(planes.size)
     before = planes.sample(matrix, CROP)
-    assert np.abs(before - warp_crop(picture, matrix, CROP)).mean() < 1
+    assert np.abs(before - warp_crop(picture, matrix, CROP)).mean() < 1.5
     planes.add(masked(0, 0, 20), matrix)
     gain = (planes.sample(matrix, CROP) - before)[11:21, 11:21].reshape(-1, 3)
     np.testing.assert_allclose(gain.mean(axis=0), [0, 0, 20], atol=1.0)
@@ -179,7 +182,9 @@ def test_ten_bits_are_kept_where_a_change_is_added(pix_fmt: str) -> None:
         moves = set(np.unique(component.samples.astype(int) - old).tolist())
         assert moves <= {0, step, 2 * step, 3 * step, 4 * step}
         assert component.samples.max() <= 1023 * step
-    assert {3 * step, 4 * step} & set(np.unique(components(planes.frame)[0].samples.astype(int) - before[0]).tolist())
+    assert {3 * step, 4 * step} & set(
+        np.unique(components(planes.frame)[0].samples.astype(int) - before[0]).tolist()
+    )
 
 
 def test_codes_stop_at_the_ends_of_their_range() -> None:
@@ -194,7 +199,7 @@ def test_codes_stop_at_the_ends_of_their_range() -> None:
 
 def test_alpha_is_left_alone() -> None:
     planes = FramePlanes(noise_frame("rgba", (64, 48)))
-    before = planes.frame.to_ndarray()
+    before = planes.frame.to_ndarray().copy()
     planes.add(masked(50, 50, 50), placed(planes.size))
     after = planes.frame.to_ndarray()
     np.testing.assert_array_equal(after[..., 3], before[..., 3])
@@ -228,7 +233,9 @@ def test_very_small_and_very_large_faces_are_read_and_written(side: float) -> No
 def test_a_thumbnail_is_small_upright_and_says_its_scale() -> None:
     picture = smooth_picture((320, 200))
     for rotation in ROTATIONS:
-        small, scale = FramePlanes(frame_of(picture, "yuv420p", rotation=rotation), rotation=rotation).thumbnail(160)
+        small, scale = FramePlanes(
+            frame_of(picture, "yuv420p", rotation=rotation), rotation=rotation
+        ).thumbnail(160)
         assert (small.shape, scale) == ((100, 160, 3), 0.5)
         assert np.abs(small.astype(float) - picture[::2, ::2]).mean() < 4
 
@@ -238,9 +245,11 @@ def test_a_frame_smaller_than_the_thumbnail_keeps_its_size() -> None:
     assert (small.shape, scale) == ((60, 100, 3), 1.0)
 
 
-@pytest.mark.parametrize(("pix_fmt", "becomes"), [("yuyv422", "yuv422p"), ("pal8", "rgb24"), ("rgb0", "rgb24")])
+@pytest.mark.parametrize(
+    ("pix_fmt", "becomes"), [("yuyv422", "yuv422p"), ("pal8", "rgb24"), ("rgb0", "rgb24")]
+)
 def test_formats_without_separate_samples_are_converted_without_loss(pix_fmt: str, becomes: str) -> None:
-    picture = np.kron(np.array([[0, 85], [170, 255]], np.uint8), np.ones((24, 32), np.uint8))
+    picture = np.array([[0, 85], [170, 255]], np.uint8).repeat(24, axis=0).repeat(32, axis=1)
     if pix_fmt == "pal8":
         palette = np.arange(256, dtype=np.uint8)[:, None].repeat(4, axis=1)
         palette[:, 0] = 255
@@ -261,7 +270,9 @@ def test_a_frame_without_times_is_converted_all_the_same() -> None:
 
 
 def test_a_format_that_cannot_be_addressed_is_refused_with_what_to_do() -> None:
-    with pytest.raises(MediaError, match="pixel format rgb565le is not supported: convert the file to yuv420p"):
+    with pytest.raises(
+        MediaError, match="pixel format rgb565le is not supported: convert the file to yuv420p"
+    ):
         FramePlanes(av.VideoFrame(64, 48, "rgb565le"))
 
 
@@ -290,3 +301,36 @@ def cut(plane: Any, line_size: int) -> bytes:
     wide = np.zeros((len(rows), line_size), np.uint8)
     wide[:, : min(line_size, plane.line_size)] = rows[:, :line_size]
     return wide.tobytes()
+
+
+def test_the_frame_that_was_given_is_not_changed_and_the_copy_keeps_its_properties() -> None:
+    frame = noise_frame("yuv420p", (64, 48))
+    frame.pts, frame.time_base, frame.duration = 7, Fraction(1, 25), 2
+    frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries = 1, 2, 13, 1
+    before = samples(frame)
+    planes = FramePlanes(frame)
+    assert planes.add(masked(90, 90, 90), placed(planes.size))
+    for one, other in zip(before, samples(frame), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert planes.frame is not frame
+    for name in (
+        *("pts", "time_base", "duration", "time", "pict_type", "key_frame"),
+        *("colorspace", "color_range", "color_trc", "color_primaries", "width", "height"),
+    ):
+        assert getattr(planes.frame, name) == getattr(frame, name), name
+
+
+def test_a_changed_frame_keeps_its_side_data(tmp_path: Path) -> None:
+    clip = FaceClip(codec="libx264", rotation=90, options={"preset": "ultrafast"})
+    frame = decoded(write_clip(tmp_path / "a.mp4", face_views(1), clip))[0]
+    planes = FramePlanes(frame, rotation=90)
+    assert planes.add(masked(90, 90, 90), placed(planes.size))
+    assert planes.frame.rotation == frame.rotation == 90
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "nv12", "p010le"])
+def test_chroma_lies_at_the_left_and_midway_between_rows(pix_fmt: str) -> None:
+    _, cb, cr = components(av.VideoFrame(64, 48, pix_fmt))
+    for component in (cb, cr):
+        places = np.array([[0, 0.5, 1], [2, 0.5, 1], [0, 2.5, 1], [62, 46.5, 1]]) @ component.from_luma.T
+        np.testing.assert_allclose(places, [[0, 0], [1, 0], [0, 1], [31, 23]])

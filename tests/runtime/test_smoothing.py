@@ -68,7 +68,9 @@ def test_a_step_in_which_no_time_passes_changes_nothing() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(5, 500), st.floats(-7, 7), st.floats(-900, 900), st.floats(-900, 900)), min_size=1, max_size=8
+        st.tuples(st.floats(5, 500), st.floats(-7, 7), st.floats(-900, 900), st.floats(-900, 900)),
+        min_size=1,
+        max_size=8,
     )
 )
 def test_what_comes_out_is_always_a_similarity(path: list[tuple[float, float, float, float]]) -> None:
@@ -115,3 +117,11 @@ def test_a_moving_face_is_followed_within_a_twentieth_of_its_size() -> None:
         side, _, centre = describe(smooth(similarity(100, 0, x, 50), DT))
     assert abs(centre[0] - x) < 5
     assert side == pytest.approx(100)
+
+
+def test_a_face_that_comes_nearer_is_followed_in_size() -> None:
+    smooth = SimilarityFilter(64)
+    for i in range(50):
+        side = 50 * 2 ** (i * DT)  # twice as large every second
+        found, _, _ = describe(smooth(similarity(side, 0, 100, 100), DT))
+    assert found == pytest.approx(side, rel=0.08)

@@ -18,12 +18,19 @@ NAMES = st.text(st.characters(exclude_characters="=", exclude_categories=["Cs"])
 
 @pytest.fixture
 def mixed() -> AttributeSet:
-    return AttributeSet([Attribute(name="Young"), HAIR, Attribute(name="Age", categories=("a", "b", "c")), GLASSES])
+    return AttributeSet(
+        [Attribute(name="Young"), HAIR, Attribute(name="Age", categories=("a", "b", "c")), GLASSES]
+    )
 
 
 def test_columns_are_ordered_by_number_of_categories_and_then_by_name(mixed: AttributeSet) -> None:
     assert mixed.names == ("Eyeglasses", "Young", "Age", "Hair")
-    assert [mixed.slice(name) for name in mixed.names] == [slice(0, 2), slice(2, 4), slice(4, 7), slice(7, 10)]
+    assert [mixed.slice(name) for name in mixed.names] == [
+        slice(0, 2),
+        slice(2, 4),
+        slice(4, 7),
+        slice(7, 10),
+    ]
     assert mixed.n_columns == 10
 
 
@@ -50,9 +57,11 @@ def test_a_category_becomes_one_hot_columns() -> None:
     np.testing.assert_array_equal(HAIR.columns("brown"), [0, 1, 0])
 
 
-@pytest.mark.parametrize("value", ["abc", "", math.nan, math.inf, -math.inf, "nan", "1e999", 10**400, 1e30, None])
+@pytest.mark.parametrize(
+    "value", ["abc", "", math.nan, math.inf, -math.inf, "nan", "1e999", 10**400, 1e30, None]
+)
 def test_a_value_that_is_no_usable_number_is_refused_in_one_line(value: float) -> None:
-    with pytest.raises(ConfigError, match="Eyeglasses=.*expected a number") as caught:
+    with pytest.raises(ConfigError, match=r"Eyeglasses=.*expected a number") as caught:
         GLASSES.columns(value)
     assert "\n" not in str(caught.value)
 
@@ -64,7 +73,9 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
 
 def test_an_unknown_attribute_is_refused_with_the_known_ones(mixed: AttributeSet) -> None:
     source_NA = np.zeros((1, 10), np.float32)
-    with pytest.raises(ConfigError, match="unknown attribute 'Glasses': this model has Eyeglasses, Young, Age, Hair"):
+    with pytest.raises(
+        ConfigError, match="unknown attribute 'Glasses': this model has Eyeglasses, Young, Age, Hair"
+    ):
         mixed.apply({"Glasses": 1.0}, source_NA)
     with pytest.raises(ConfigError, match="this model has"):
         mixed.slice("Glasses")
@@ -88,12 +99,18 @@ def test_apply_overwrites_the_named_columns_only_and_leaves_its_input_alone(mixe
         ([Attribute(name="A"), Attribute(name="A")], "all names different"),
     ],
 )
-def test_a_set_without_attributes_or_with_a_name_twice_is_refused(attributes: list[Attribute], message: str) -> None:
+def test_a_set_without_attributes_or_with_a_name_twice_is_refused(
+    attributes: list[Attribute], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         AttributeSet(attributes)
 
 
-@pytest.mark.parametrize(("name", "categories"), [("", ("0", "1")), ("A=B", ("0", "1")), ("A", ("x",)), ("A", ("x", "x"))])
-def test_an_attribute_without_a_usable_name_or_categories_is_refused(name: str, categories: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "categories"), [("", ("0", "1")), ("A=B", ("0", "1")), ("A", ("x",)), ("A", ("x", "x"))]
+)
+def test_an_attribute_without_a_usable_name_or_categories_is_refused(
+    name: str, categories: tuple[str, ...]
+) -> None:
     with pytest.raises(ConfigError, match="expected"):
         Attribute(name=name, categories=categories)

@@ -115,7 +115,9 @@ def test_a_quiet_bar_shows_nothing() -> None:
 
 
 def test_a_bar_shows_nothing_where_stderr_is_no_terminal() -> None:
-    done = subprocess.run([sys.executable, "-c", BAR.format(quiet="")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BAR.format(quiet="")], capture_output=True, text=True, check=True
+    )
     assert (done.stdout, done.stderr) == ("end\n", "")
 
 

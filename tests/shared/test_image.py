@@ -14,7 +14,16 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from fader.errors import ConfigError, DataError, FaderError, MediaError
-from fader.image import IMAGE_SUFFIXES, decode_image, decode_rgb, from_model, read_image, sheet, to_model, write_image
+from fader.image import (
+    IMAGE_SUFFIXES,
+    decode_image,
+    decode_rgb,
+    from_model,
+    read_image,
+    sheet,
+    to_model,
+    write_image,
+)
 
 LOSSLESS = (".bmp", ".png", ".tif", ".tiff")
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3))
@@ -83,7 +92,9 @@ def test_a_jpeg_is_turned_upright_by_its_orientation() -> None:
     assert whole
     tag = struct.pack("<HHII", 0x0112, 3, 1, 6)  # EXIF: the first row of the file is the right side
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + tag + b"\0\0\0\0"
-    turned = content.tobytes()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content.tobytes()[2:]
+    turned = (
+        content.tobytes()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content.tobytes()[2:]
+    )
     upright = decode_image(turned, name="a.jpg")
     assert np.abs(upright.astype(int) - np.rot90(smooth(), -1)).mean() < 4
 
@@ -91,7 +102,9 @@ def test_a_jpeg_is_turned_upright_by_its_orientation() -> None:
 def test_gray_files_are_repeated_over_the_channels() -> None:
     whole, content = cv2.imencode(".png", noise(5, 7))
     assert whole
-    np.testing.assert_array_equal(decode_image(content.tobytes(), name="a.png"), noise(5, 7)[..., None].repeat(3, 2))
+    np.testing.assert_array_equal(
+        decode_image(content.tobytes(), name="a.png"), noise(5, 7)[..., None].repeat(3, 2)
+    )
 
 
 def test_decode_rgb_drops_alpha_and_the_lower_bits(tmp_path: Path) -> None:
@@ -103,10 +116,17 @@ def test_decode_rgb_drops_alpha_and_the_lower_bits(tmp_path: Path) -> None:
 
 def png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", png(0, 5), png(100_000, 100_000)])
@@ -130,7 +150,11 @@ def test_half_a_file_is_refused(tmp_path: Path, suffix: str) -> None:
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(suffix=st.sampled_from(sorted(IMAGE_SUFFIXES)), where=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
+@given(
+    suffix=st.sampled_from(sorted(IMAGE_SUFFIXES)),
+    where=st.floats(0, 1, exclude_max=True),
+    value=st.integers(1, 255),
+)
 def test_a_changed_byte_gives_an_image_or_our_error_and_nothing_else(
     tmp_path: Path, suffix: str, where: float, value: int
 ) -> None:
@@ -140,11 +164,12 @@ def test_a_changed_byte_gives_an_image_or_our_error_and_nothing_else(
     content[int(where * len(content))] ^= value
     path.write_bytes(content)
     try:
-        image = read_image(path)
+        assert read_image(path).shape[2] in (3, 4)
     except FaderError as error:
-        assert "\n" not in str(error)
+        message = str(error)
     else:
-        assert image.shape[2] in (3, 4)
+        message = ""
+    assert "\n" not in message
 
 
 def test_float_images_are_refused_with_what_was_found() -> None:
@@ -182,7 +207,9 @@ def test_a_target_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.png"]
 
 
-def test_a_write_that_is_stopped_halfway_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_is_stopped_halfway_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stopped(self: Path, content: bytes) -> int:
         with self.open("wb") as file:
             file.write(content[: len(content) // 2])

@@ -15,7 +15,9 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(fader.__path__,
 
 
 def test_all_packages_are_looked_at() -> None:
-    assert {"fader.runtime.video.planes", "fader.models.layers", "fader.train.cli", "fader.bundle"} <= set(MODULES)
+    assert {"fader.runtime.video.planes", "fader.models.layers", "fader.train.cli", "fader.bundle"} <= set(
+        MODULES
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -37,14 +39,14 @@ def test_every_public_name_of_the_runtime_is_what_its_module_calls_so() -> None:
 
 
 def test_an_unknown_name_of_a_lazy_package_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'fader.runtime' has no attribute 'nonesuch'"):
+    with pytest.raises(AttributeError, match=r"module 'fader.runtime' has no attribute 'nonesuch'"):
         _ = fader.runtime.nonesuch
     with pytest.raises(ImportError):
         import_nonesuch()
 
 
 def import_nonesuch() -> None:
-    from fader.runtime import nonesuch  # type: ignore[attr-defined]  # noqa: F401
+    from fader.runtime import nonesuch  # noqa: F401
 
 
 def test_a_lazy_name_is_loaded_from_its_home_when_it_is_asked_for() -> None:

@@ -1,48 +1,24 @@
-"""From image files to the aligned set: the runtime's own code finds and aligns faces, once, into a cache."""
+"""From image files to the aligned set: every face is found and aligned once, into a cache on disk."""
 
 import hashlib
 import json
-import multiprocessing
 import shutil
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fader.bundle import Bundle
 from fader.errors import DataError
-from fader.image import decode_rgb
-from fader.runtime.faces.alignment import (
-    CELEBA_TIGHT,
-    anchors,
-    fit_error,
-    fit_similarity,
-    template_at,
-    warp_crop,
-)
-from fader.runtime.faces.boxes import square
-from fader.runtime.faces.detector import FaceDetector
+from fader.train.aligning import ALIGNMENT, Aligned, align_all
 from fader.train.dataset import AlignedSet
 from fader.train.labels import Labels
 from fader.train.source import ImageSource
 
 __all__ = ["Prepared", "prepare"]
 
-Graphs = tuple[Path, Path, Path]
-Aligned = NDArray[np.uint8] | str
-
 REPORT = "aligned.json"
-CHUNK = 64
-ALIGNMENT = 2
-"""Counted up when an image would be aligned in another way, so that no older set is taken from the cache."""
-MAX_FIT_ERROR = 0.04
-"""A face whose points miss the template by more than this share of the crop's side is turned too far away."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +72,7 @@ def prepare(
     folder = cache / _key(labels, images, size, detector)
     if not (folder / REPORT).exists():
         graphs = detector.graph("detector_p"), detector.graph("detector_r"), detector.graph("detector_o")
-        results = _align_all(labels.images, images, graphs, size, workers)
+        results = align_all(labels.images, images, graphs, size, workers)
         _write(results, len(labels.images), folder, size, on_image)
     report = json.loads((folder / REPORT).read_text())
     kept = np.array(report["kept"], dtype=np.int64)
@@ -113,44 +89,8 @@ def _key(labels: Labels, source: ImageSource, size: int, detector: Bundle) -> st
     manifest = detector.manifest
     graphs = [manifest.files[manifest.graphs[f"detector_{stage}"]]["sha256"] for stage in "pro"]
     files = [str(source.path.resolve()), *source.fingerprint(labels.images)]
-    what = [ALIGNMENT, *files, size, graphs, CELEBA_TIGHT, MAX_FIT_ERROR, labels.images]
+    what = [ALIGNMENT, *files, size, graphs, labels.images]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
-
-
-def _align_all(
-    names: Sequence[str], images: ImageSource, graphs: Graphs, size: int, workers: int
-) -> Iterator[Aligned]:
-    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
-    if workers == 1:
-        tools = FaceDetector(*graphs), images
-        for chunk in chunks:
-            yield from _align_chunk(tools, size, chunk)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
-        for results in pool.map(partial(_align_in_worker, images.path, graphs, size), chunks):
-            yield from results
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the parent's answer is enough.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@lru_cache(maxsize=1)
-def _worker_tools(source: Path, graphs: Graphs) -> tuple[FaceDetector, ImageSource]:
-    # Once a process: an archive of 200,000 images takes seconds to open.
-    return FaceDetector(*graphs), ImageSource(source)
-
-
-def _align_in_worker(source: Path, graphs: Graphs, size: int, names: Sequence[str]) -> list[Aligned]:
-    return _align_chunk(_worker_tools(source, graphs), size, names)
-
-
-def _align_chunk(tools: tuple[FaceDetector, ImageSource], size: int, names: Sequence[str]) -> list[Aligned]:
-    detector, images = tools
-    return [align_image(decode_rgb(images.read(name), name=name), detector, size) for name in names]
 
 
 def _write(
@@ -179,30 +119,3 @@ def _write(
     (work / REPORT).write_text(json.dumps(report))
     shutil.rmtree(folder, ignore_errors=True)
     work.rename(folder)
-
-
-def align_image(image: NDArray[np.uint8], detector: FaceDetector, size: int) -> NDArray[np.uint8] | str:
-    """Return the aligned crop of an image's main face, or "no face" or "turned".
-
-    Args:
-        image: (H, W, 3) uint8 RGB; the face is at least half as high as its shorter side, and may fill it.
-        detector: Finds the face.
-        size: Height and width of the crop.
-    """
-    # Training images are often cut so tightly that a detector made for whole scenes sees no head.
-    border = min(image.shape[:2]) // 2
-    padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-    wide = np.asarray(padded, dtype=np.uint8)
-    faces = detector.detect(wide, min_size=border)
-    if not faces:
-        return "no face"
-    centre = np.array([wide.shape[1], wide.shape[0]]) / 2
-    nearest = min(faces, key=lambda face: float(np.linalg.norm((face.box[:2] + face.box[2:]) / 2 - centre)))
-    # The runtime, too, reads landmarks in the box that the last stage found. In the one that the last stage
-    # was given, they make crops that show 2 % less.
-    (face,) = detector.refine(partial(warp_crop, wide), square(nearest.box[None]))
-    points, template = anchors(face.landmarks), np.array(template_at(CELEBA_TIGHT, size))
-    matrix = fit_similarity(points, template)
-    if fit_error(matrix, points, template) > MAX_FIT_ERROR * size:
-        return "turned"
-    return np.rint(warp_crop(wide, matrix, size)).astype(np.uint8)

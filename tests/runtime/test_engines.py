@@ -1,0 +1,143 @@
+"""The engine: one contract, results that depend on neither batches nor threads, and errors in one line."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.runtime.scenes import portrait
+
+from fader.bundle import MANIFEST, Bundle
+from fader.errors import BundleError, ConfigError, EngineError
+from fader.image import to_model
+from fader.runtime import ENGINES, Editor
+from fader.runtime.engines import Engine, open_engine
+from fader.runtime.engines.session import available_threads, open_session
+
+pytestmark = pytest.mark.usefixtures("tiny_bundle")
+
+
+@pytest.fixture(scope="module", params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, tiny_bundle: Path) -> Engine:
+    return open_engine(Bundle(tiny_bundle), request.param, threads=1)
+
+
+@pytest.fixture(scope="module")
+def pixels_NCHW() -> NDArray[np.float32]:
+    return to_model(np.stack([portrait((64, 64), zoom=2 + 0.1 * i) for i in range(7)]))
+
+
+def values(n: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((n, 8), np.float32)
+
+
+def test_shapes_and_ranges_are_those_of_the_contract(
+    engine: Engine, pixels_NCHW: NDArray[np.float32], tiny_bundle: Path
+) -> None:
+    latents = engine.encode(pixels_NCHW)
+    assert [latent.shape[1:] for latent in latents] == [
+        spec.shape for spec in Bundle(tiny_bundle).manifest.latents
+    ]
+    rendering = engine.decode(latents, values(7))
+    assert rendering.shape == pixels_NCHW.shape
+    assert rendering.dtype == np.float32
+    assert np.abs(rendering).max() <= 1
+    probabilities = engine.classify(pixels_NCHW)
+    assert probabilities.shape == (7, 8)
+    np.testing.assert_allclose(probabilities.reshape(7, 4, 2).sum(axis=2), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_batch_gives_bit_for_bit_what_its_images_give_alone(
+    engine: Engine, pixels_NCHW: NDArray[np.float32], n: int
+) -> None:
+    parts = [slice(i, i + n) for i in range(0, 7, n)]
+    latents = engine.encode(pixels_NCHW)
+    for i, latent in enumerate(latents):
+        np.testing.assert_array_equal(
+            latent, np.concatenate([engine.encode(pixels_NCHW[p])[i] for p in parts])
+        )
+    classes = np.concatenate([engine.classify(pixels_NCHW[p]) for p in parts])
+    np.testing.assert_array_equal(engine.classify(pixels_NCHW), classes)
+    alone = [engine.decode(tuple(latent[p] for latent in latents), values(7)[p]) for p in parts]
+    np.testing.assert_array_equal(engine.decode(latents, values(7)), np.concatenate(alone))
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_results_do_not_depend_on_the_number_of_threads(
+    engine: Engine, pixels_NCHW: NDArray[np.float32], tiny_bundle: Path, threads: int
+) -> None:
+    other = open_engine(Bundle(tiny_bundle), engine.name, threads=threads)
+    for one, two in zip(engine.encode(pixels_NCHW), other.encode(pixels_NCHW), strict=True):
+        np.testing.assert_array_equal(one, two)
+    latents = engine.encode(pixels_NCHW)
+    np.testing.assert_array_equal(engine.decode(latents, values(7)), other.decode(latents, values(7)))
+
+
+def test_auto_takes_an_engine_that_works_here(tiny_bundle: Path) -> None:
+    assert open_engine(Bundle(tiny_bundle)).name in ENGINES
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones(tiny_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown engine 'abacus': expected auto or one of onnxruntime-cpu"):
+        Editor.open(tiny_bundle, engine="abacus")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fields: fields.update(image_size=128),
+        lambda fields: fields["attributes"].pop(),
+        lambda fields: fields["latents"][0].update(shape=[4, 4, 4]),
+        lambda fields: fields["latents"][0].update(name="other"),
+        lambda fields: fields["latents"].pop(),
+        lambda fields: fields["graphs"].update(encoder="decoder.onnx"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_graphs_is_refused(
+    tiny_bundle: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    fields = json.loads((folder / MANIFEST).read_text())
+    change(fields)
+    (folder / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(BundleError, match=r"its manifest says .*: export the bundle again") as caught:
+        open_engine(Bundle(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_the_engine_cannot_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"not a graph")
+    with pytest.raises(EngineError, match="ONNX Runtime refuses") as caught:
+        open_session(tmp_path / "a.onnx", threads=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_engine_that_fails_says_so_in_one_line(engine: Engine) -> None:
+    with pytest.raises(EngineError, match="ONNX Runtime failed: ") as caught:
+        engine.encode(np.zeros((1, 3, 5, 7), np.float32))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_onnxruntime_is_reported_with_the_command_that_installs_it(tiny_bundle: Path) -> None:
+    script = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from fader.errors import EngineError\n"
+        "from fader.runtime import Editor\n"
+        f"try: Editor.open({str(tiny_bundle)!r})\n"
+        "except EngineError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert re.fullmatch(r"ONNX Runtime is not installed: pip install 'fader\[cpu\]' .*\n", done.stdout)
+
+
+def test_there_is_at_least_one_thread() -> None:
+    assert available_threads() >= 1

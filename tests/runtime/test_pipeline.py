@@ -1,0 +1,231 @@
+"""Whole videos: outside the faces every bit stays, inside something changes, the rest of the file is kept."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.runtime.scenes import (
+    FaceClip,
+    blocks,
+    decoded,
+    face_views,
+    inside_crops,
+    portrait,
+    samples,
+    write_clip,
+)
+from tests.video.clips import Clip, look, make_clip
+
+from fader.errors import ConfigError, MediaError
+from fader.runtime import Editor, EncodeOptions, VideoProgress, VideoReport, edit_video
+from fader.runtime.video import VideoSource
+from fader.runtime.video.planes import FramePlanes
+
+STRONG = {"Smiling": 3.0}
+LOSSLESS = EncodeOptions(codec="ffv1")
+SIZE = (192, 144)
+N = 8
+KINDS = {
+    "8 bits": FaceClip(codec="libx264", pix_fmt="yuv420p", options={"preset": "veryfast"}),
+    "10 bits": FaceClip(codec="libx264", pix_fmt="yuv420p10le", options={"preset": "veryfast"}),
+    "full range": FaceClip(
+        codec="libx264", pix_fmt="yuvj420p", color_range=2, options={"preset": "veryfast"}
+    ),
+    "4:4:4": FaceClip(codec="libx264", pix_fmt="yuv444p", options={"preset": "veryfast"}),
+    "turned by 90": FaceClip(codec="libx264", rotation=90, options={"preset": "veryfast"}),
+    "turned by 180": FaceClip(codec="libx264", rotation=180, options={"preset": "veryfast"}),
+    "turned by 270": FaceClip(codec="libx264", rotation=270, options={"preset": "veryfast"}),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    return write_clip(folder / "source.mp4", face_views(N, SIZE), KINDS[request.param])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("sources") / "plain.mp4", face_views(N, SIZE), KINDS["8 bits"])
+
+
+def face_masks(editor: Editor, path: Path) -> Iterator[list[NDArray[np.bool_]]]:
+    """For every frame and plane: which stored samples may change, found by tracking the faces once more."""
+    with VideoSource(path) as opened:
+        tracker, rotation = editor.tracker(), opened.rotation
+        for item in opened.items():
+            assert isinstance(item, av.VideoFrame)
+            planes = FramePlanes(item, rotation=rotation)
+            faces = tracker.update(planes, float(item.time))
+            inside = np.rot90(inside_crops([f.matrix for f in faces], planes.size), -(rotation // 90))
+            chroma = inside if item.format.name == "yuv444p" else blocks(inside, 2, 2, halves(inside.shape))
+            yield [inside, chroma, chroma]
+
+
+def halves(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple((side + 1) // 2 for side in shape)
+
+
+def codes(path: Path) -> list[list[NDArray[np.integer]]]:
+    """Codes of every plane of every frame."""
+    dtype = np.dtype("<u2") if decoded(path)[0].format.components[0].bits > 8 else np.dtype(np.uint8)
+    return [[plane.view(dtype) for plane in samples(frame)] for frame in decoded(path)]
+
+
+def assert_same_pictures(one: Path, other: Path) -> None:
+    for first, second in zip(codes(one), codes(other), strict=True):
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_outside_the_faces_every_bit_stays_and_inside_something_changes(
+    editor: Editor, source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mkv"
+    report = edit_video(editor, source, target, STRONG, encoding=LOSSLESS)
+    assert (report.frames, report.frames_edited, report.faces_edited) == (N, N, N)
+    masks = face_masks(editor, source)
+    for before, after, inside in zip(codes(source), codes(target), masks, strict=True):
+        for old, new, mask in zip(before, after, inside, strict=True):
+            assert old.shape == new.shape == mask.shape
+            changed = old != new
+            assert not (changed & ~mask).any()
+            assert mask.mean() < 0.7
+        assert (before[0] != after[0]).sum() > 500
+
+
+def test_sliders_at_the_sources_values_leave_every_bit_everywhere(
+    editor: Editor, source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mkv"
+    report = edit_video(editor, source, target, {}, encoding=LOSSLESS)
+    assert (report.frames, report.faces, report.frames_edited, report.faces_edited) == (N, N, 0, 0)
+    assert_same_pictures(source, target)
+
+
+@pytest.mark.parametrize(("max_batch", "threads"), [(1, 1), (3, 2), (8, 2)])
+def test_the_result_depends_on_neither_batches_nor_threads(
+    editor: Editor, tiny_bundle: Path, plain: Path, tmp_path: Path, max_batch: int, threads: int
+) -> None:
+    edit_video(editor, plain, tmp_path / "a.mkv", STRONG, encoding=LOSSLESS)
+    with Editor.open(tiny_bundle, max_batch=max_batch, threads=threads) as other:
+        edit_video(other, plain, tmp_path / "b.mkv", STRONG, encoding=LOSSLESS)
+    assert_same_pictures(tmp_path / "a.mkv", tmp_path / "b.mkv")
+
+
+def test_a_second_edit_with_the_same_editor_gives_the_same(
+    editor: Editor, plain: Path, tmp_path: Path
+) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        edit_video(editor, plain, tmp_path / name, STRONG, encoding=LOSSLESS)
+    assert_same_pictures(tmp_path / "a.mkv", tmp_path / "b.mkv")
+
+
+def test_a_stream_gives_the_same_frames_as_a_whole_video(editor: Editor, plain: Path, tmp_path: Path) -> None:
+    edit_video(editor, plain, tmp_path / "a.mkv", STRONG, encoding=LOSSLESS)
+    with av.open(str(plain)) as container:
+        streamed = list(editor.stream(container.decode(video=0), STRONG))
+    for one, two in zip(decoded(tmp_path / "a.mkv"), streamed, strict=True):
+        for first, second in zip(samples(one), samples(two), strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_the_report_counts_what_was_found_and_what_changed(editor: Editor, tmp_path: Path) -> None:
+    nothing = np.full((SIZE[1], SIZE[0], 3), 30, np.uint8)
+    face = portrait((SIZE[0] // 2, SIZE[1]))
+    both = np.concatenate([face, face[:, ::-1]], axis=1)
+    source = write_clip(tmp_path / "a.mkv", [*face_views(4, SIZE), *[nothing] * 3, *[both] * 3])
+    seen: list[VideoProgress] = []
+    report = edit_video(
+        editor, source, tmp_path / "b.mkv", STRONG, encoding=LOSSLESS, on_progress=seen.append
+    )
+    assert report == VideoReport(
+        source=source,
+        target=tmp_path / "b.mkv",
+        frames=10,
+        frames_with_faces=7,
+        frames_edited=7,
+        faces=10,
+        faces_edited=10,
+        tracks=3,
+        seconds=report.seconds,
+        engine="onnxruntime-cpu",
+    )
+    assert 0 < report.seconds < 60
+    assert [progress.frames for progress in seen] == list(range(1, 11))
+    assert {progress.total for progress in seen} == {10}
+    changed = [
+        any((old != new).any() for old, new in zip(before, after, strict=True))
+        for before, after in zip(codes(source), codes(tmp_path / "b.mkv"), strict=True)
+    ]
+    assert changed == [True] * 4 + [False] * 3 + [True] * 3
+
+
+def test_frame_times_and_sound_are_kept_to_the_last_packet(editor: Editor, tmp_path: Path) -> None:
+    clip = Clip(name="a.mp4", audio=("aac",), pts=[0, 1000, 2500, 2600, 9000, 9500, 30000])
+    source = make_clip(tmp_path, clip)
+    edit_video(editor, source, tmp_path / "b.mp4", STRONG)
+    before, after = look(source), look(tmp_path / "b.mp4")
+    assert after.times == before.times
+    assert [packet[3] for packet in after.packets] == [packet[3] for packet in before.packets]
+    assert len(before.packets) > 40
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
+def test_an_exception_in_on_progress_stops_the_work_and_leaves_no_file(
+    editor: Editor, plain: Path, tmp_path: Path, error: type[BaseException]
+) -> None:
+    def stop(progress: VideoProgress) -> None:
+        if progress.frames == 3:
+            raise error
+
+    with pytest.raises(error):
+        edit_video(editor, plain, tmp_path / "b.mkv", STRONG, on_progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_old_target_stays_until_the_new_one_is_whole(editor: Editor, plain: Path, tmp_path: Path) -> None:
+    def stop(progress: VideoProgress) -> None:
+        raise StopError
+
+    (tmp_path / "b.mkv").write_bytes(b"old")
+    with pytest.raises(StopError):
+        edit_video(editor, plain, tmp_path / "b.mkv", STRONG, on_progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.mkv"]
+    assert (tmp_path / "b.mkv").read_bytes() == b"old"
+
+
+def test_damage_in_the_middle_reaches_the_caller_and_leaves_no_file(
+    editor: Editor, plain: Path, tmp_path: Path
+) -> None:
+    content = bytearray(plain.read_bytes())
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(MediaError):
+        edit_video(editor, damaged, tmp_path / "b.mkv", STRONG)
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged.mp4"]
+
+
+def test_bad_values_and_targets_are_refused_before_anything_is_written(
+    editor: Editor, plain: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="this model has"):
+        edit_video(editor, plain, tmp_path / "b.mkv", {"Smile": 1.0})
+    with pytest.raises(ConfigError, match="expected a number"):
+        edit_video(editor, plain, tmp_path / "b.mkv", {"Smiling": float("inf")})
+    with pytest.raises(ConfigError, match="is the input itself"):
+        edit_video(editor, plain, plain, STRONG)
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_may_be_given_as_text(editor: Editor, plain: Path, tmp_path: Path) -> None:
+    edit_video(editor, plain, tmp_path / "a.mkv", {"Smiling": "3"}, encoding=LOSSLESS)
+    edit_video(editor, plain, tmp_path / "b.mkv", STRONG, encoding=LOSSLESS)
+    assert_same_pictures(tmp_path / "a.mkv", tmp_path / "b.mkv")

@@ -1,0 +1,177 @@
+"""The figures of a run against models whose edits are known: one that edits truly, one that does nothing."""
+
+import numpy as np
+import pytest
+import torch
+from tests.train.shapes import ATTRIBUTES, make_shapes, tiny_config
+from torch import Tensor
+
+from fader.attributes import Attribute, AttributeSet
+from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, ClassifierConfig
+from fader.train.dataset import AlignedSet, Subset
+from fader.train.evaluate import evaluate, grid
+from fader.train.fit_classifier import attacked, balanced_accuracy, fit_classifier
+from fader.train.objectives import attribute_loss
+
+SIZE = 16
+
+
+def painted(labels: Tensor) -> Tensor:
+    """Return images whose red and green say what their two labels are."""
+    colours = torch.cat([labels.float() * 2 - 1, torch.zeros(len(labels), 1)], dim=1)
+    return colours[:, :, None, None].expand(-1, -1, SIZE, SIZE)
+
+
+def paintings(labels: list[list[int]]) -> Subset:
+    pixels = (painted(torch.tensor(labels)).permute(0, 2, 3, 1).numpy() + 1) * 127.5
+    data = AlignedSet(images_NHWC=np.rint(pixels).astype(np.uint8), labels_NK=np.array(labels))
+    return data.subset(np.arange(len(labels)))
+
+
+class Painter(AutoEncoder):
+    """Paints what it is told, or returns the image; `spoils` makes it change the other attribute, too."""
+
+    def __init__(self, *, obeys: bool = True, spoils: bool = False) -> None:
+        super().__init__(AutoEncoderConfig(image_size=SIZE, n_layers=1, init_fm=1, max_fm=1, n_columns=4))
+        self.obeys, self.spoils = obeys, spoils
+
+    def encode(self, images_NCHW: Tensor) -> tuple[Tensor, ...]:
+        return (images_NCHW,)
+
+    def decode(self, latents: object, values_NA: Tensor) -> Tensor:
+        assert isinstance(latents, tuple)
+        (images,) = latents
+        assert isinstance(images, Tensor)
+        if not self.obeys:
+            return images
+        wanted = torch.stack([values_NA[:, 1], values_NA[:, 3]], dim=1).clamp(0, 1)
+        return painted(wanted[:, :1].expand(-1, 2) if self.spoils else wanted)
+
+
+class Judge(Classifier):
+    """Reads the two colours."""
+
+    def __init__(self) -> None:
+        super().__init__(ClassifierConfig(image_size=SIZE, n_columns=4, init_fm=1, max_fm=1, hidden=1))
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        red, green = images_NCHW[:, 0].mean((1, 2)), images_NCHW[:, 1].mean((1, 2))
+        return torch.stack([-red, red, -green, green], dim=1)
+
+
+SHARES = ("Red added", "Red removed", "Round added", "Round removed")
+
+
+def test_a_true_editor_gets_full_marks() -> None:
+    figures = evaluate(Painter(), Judge(), paintings([[0, 0], [0, 1], [1, 0], [1, 1]]), ATTRIBUTES)
+    assert figures.pop("psnr_db") > 50
+    assert figures == dict.fromkeys((*SHARES, "others kept"), 1.0)
+
+
+def test_a_model_that_ignores_the_sliders_gets_none_but_keeps_everything() -> None:
+    figures = evaluate(Painter(obeys=False), Judge(), paintings([[0, 0], [1, 1]]), ATTRIBUTES)
+    assert figures.pop("psnr_db") > 100
+    assert figures == {**dict.fromkeys(SHARES, 0.0), "others kept": 1.0}
+
+
+def test_spoiling_another_attribute_is_counted() -> None:
+    # Painted as the first label alone says: the edit of Red takes Round along, that of Round does nothing.
+    figures = evaluate(Painter(spoils=True), Judge(), paintings([[0, 0], [1, 1]]), ATTRIBUTES)
+    assert {name: figures[name] for name in SHARES} == {
+        "Red added": 1.0,
+        "Red removed": 1.0,
+        "Round added": 0.0,
+        "Round removed": 0.0,
+    }
+    assert figures["others kept"] == 0.5
+
+
+def test_the_reconstructions_psnr_is_that_of_8_bit_images() -> None:
+    class Off(Painter):
+        def decode(self, latents: object, values_NA: Tensor) -> Tensor:
+            return super().decode(latents, values_NA) + 0.02
+
+    figures = evaluate(Off(obeys=False), Judge(), paintings([[0, 1], [1, 0]]), ATTRIBUTES)
+    assert figures["psnr_db"] == pytest.approx(40, abs=0.01)
+
+
+def test_a_share_of_no_cases_is_left_out_instead_of_being_no_number() -> None:
+    figures = evaluate(Painter(), Judge(), paintings([[0, 0], [0, 1]]), ATTRIBUTES)
+    assert "Red added" in figures
+    assert "Red removed" not in figures
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_a_model_of_one_attribute_has_no_others_to_keep() -> None:
+    class One(Painter):
+        def decode(self, latents: object, values_NA: Tensor) -> Tensor:
+            return super().decode(latents, torch.cat([values_NA, values_NA], dim=1))
+
+    attributes = AttributeSet([Attribute(name="Red")])
+    subset = paintings([[0, 0], [1, 1]])
+    alone = AlignedSet(images_NHWC=subset.parent.images_NHWC, labels_NK=subset.labels_NK[:, :1])
+    figures = evaluate(One(), Judge(), alone.subset(np.arange(2)), attributes)
+    assert set(figures) == {"psnr_db", "Red added", "Red removed"}
+    assert figures["Red added"] == figures["Red removed"] == 1
+
+
+def test_a_grid_shows_original_reconstruction_and_each_edit_at_two_strengths() -> None:
+    subset = paintings([[0, 0], [1, 0], [0, 1]])
+    picture = grid(Painter(), subset, ATTRIBUTES, positions=np.array([0, 1]))
+    assert picture.shape == (2 * SIZE + 2, 6 * SIZE + 5 * 2, 3)
+    reds = picture[SIZE // 2 :: SIZE + 2, SIZE // 2 :: SIZE + 2, 0]
+    assert reds.tolist() == [[0, 0, 255, 255, 0, 0], [255, 255, 0, 0, 255, 255]]
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_the_categories() -> None:
+    class AlwaysRed(Judge):
+        def forward(self, images_NCHW: Tensor) -> Tensor:
+            logits = super().forward(images_NCHW)
+            return torch.cat([torch.tensor([[0.0, 1.0]]).expand(len(logits), 2), logits[:, 2:]], dim=1)
+
+    subset = paintings([[0, 0], [1, 1], [1, 0], [1, 1]])
+    assert balanced_accuracy(AlwaysRed(), subset, ATTRIBUTES) == {"Red": 0.5, "Round": 1.0}
+
+
+def test_a_classifier_learns_the_shapes() -> None:
+    data = make_shapes(160)
+    steps: list[tuple[int, int]] = []
+    classifier = fit_classifier(
+        data.subset(np.arange(128)),
+        ATTRIBUTES,
+        tiny_config(classifier_epochs=20, batch_size=16, classifier_attack=0),
+        seed=5,
+        on_step=lambda *step: steps.append(step),
+    )
+    assert steps == [(i + 1, 160) for i in range(160)]
+    assert not classifier.training
+    held_out = data.subset(np.arange(128, 160))
+    assert min(balanced_accuracy(classifier, held_out, ATTRIBUTES).values()) > 0.85
+
+
+def test_a_classifier_depends_on_its_seed_alone_and_leaves_the_callers_randomness() -> None:
+    subset, before = make_shapes(16).subset(np.arange(16)), torch.get_rng_state()
+    one, same, other = (
+        fit_classifier(subset, ATTRIBUTES, tiny_config(), seed=seed).state_dict() for seed in (5, 5, 6)
+    )
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_attack_stays_within_its_size_and_makes_the_classifier_err_more() -> None:
+    torch.manual_seed(0)
+    config = ClassifierConfig(image_size=32, n_columns=4, init_fm=4, max_fm=8, hidden=8)
+    classifier = Classifier(config).eval()
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    data = make_shapes(8)
+    images, labels = data.subset(np.arange(8)).batch(np.arange(8))
+    random = torch.Generator().manual_seed(0)
+    hard = attacked(classifier, images, labels, ATTRIBUTES, 0.06, random)
+    assert 0.03 < (hard - images).abs().max() <= 0.06 + 1e-6
+    assert not hard.requires_grad
+    losses = [attribute_loss(classifier(seen), labels, ATTRIBUTES).item() for seen in (images, hard)]
+    assert losses[1] > losses[0]
+    assert attacked(classifier, images, labels, ATTRIBUTES, 0, random) is images
+    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.state_dict().items())
+    assert all(parameter.grad is None for parameter in classifier.parameters())

@@ -1,0 +1,237 @@
+"""A whole run on drawn shapes: what lies in its folder, what it refuses, and how it stops."""
+
+import csv
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tests.train.shapes import NAMES, make_shapes, tiny_config
+
+from fader.errors import BundleError, ConfigError, DataError
+from fader.models import load_checkpoint
+from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
+from fader.train import Progress, train
+from fader.train.dataset import AlignedSet
+
+DATA = make_shapes(40)
+Run = tuple[Path, dict[str, float], list[Progress]]
+"""A run's folder, its figures, and the progress it told."""
+ABOUT = {"data": "shapes", "licence": "CC0", "command": "fader-train shapes"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder, seen = tmp_path_factory.mktemp("runs") / "shapes", list[Progress]()
+    figures = train(tiny_config(), DATA, folder, about=ABOUT, observe=seen.append)
+    return folder, figures, seen
+
+
+def test_a_run_leaves_its_settings_a_log_grids_and_two_checkpoints(
+    run: Run,
+) -> None:
+    folder, _, _ = run
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json",
+        "log.csv",
+        "grids/0000003.png",
+        "grids/0000006.png",
+        *(
+            f"checkpoints/{name}/{file}"
+            for name in ("best", "last")
+            for file in ("checkpoint.json", "weights.safetensors")
+        ),
+    }
+
+
+def test_the_settings_are_written_as_they_were_given(
+    run: Run,
+) -> None:
+    written = json.loads((run[0] / "config.json").read_text())
+    assert written == json.loads(json.dumps(asdict(tiny_config())))
+
+
+def test_the_log_has_a_row_for_each_evaluation(run: Run) -> None:
+    folder, figures, _ = run
+    with (folder / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["iteration"] for row in rows] == ["3", "6"]
+    for row in rows:
+        assert set(figures) < set(row)
+        assert all(np.isfinite(float(value)) for value in row.values())
+
+
+def test_a_grid_shows_held_out_images_beside_their_edits(
+    run: Run,
+) -> None:
+    picture = cv2.imread(str(run[0] / "grids" / "0000006.png"))
+    assert picture is not None
+    assert picture.shape == (8 * 32 + 7 * 2, 6 * 32 + 5 * 2, 3)
+    first = cv2.cvtColor(picture[:32, :32], cv2.COLOR_BGR2RGB)
+    assert np.abs(first.astype(int) - DATA.images_NHWC[32]).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_checkpoints_hold_all_that_export_needs(run: Run, name: str) -> None:
+    folder, figures, _ = run
+    checkpoint = load_checkpoint(folder / "checkpoints" / name)
+    assert checkpoint.attributes.names == NAMES
+    assert checkpoint.autoencoder.config == tiny_config().autoencoder(4)
+    assert checkpoint.template == template_at(CELEBA_TIGHT, 32)
+    said = checkpoint.training
+    assert {key: said[key] for key in ABOUT} == ABOUT
+    assert said["configuration"]["iterations"] == 6
+    assert said["images_seen"] == 4 * said["iterations"]
+    assert set(said["judge_balanced_accuracy"]) == set(said["classifier_balanced_accuracy"]) == set(NAMES)
+    assert set(said["metrics"]) == set(figures)
+    if name == "best":
+        assert said["metrics"] == figures
+    else:
+        assert said["iterations"] == 6
+    with torch.no_grad():
+        images = DATA.images(np.arange(2))
+        assert checkpoint.autoencoder(images, torch.eye(2).repeat(1, 2)).isfinite().all()
+        assert checkpoint.classifier(images).shape == (2, 4)
+
+
+def test_figures_are_shares_and_decibels(run: Run) -> None:
+    figures = run[1]
+    expected = {f"{name} {what}" for name in NAMES for what in ("added", "removed")}
+    assert set(figures) == {"psnr_db", "others kept"} | expected
+    assert all(0 <= value <= 1 for name, value in figures.items() if name != "psnr_db")
+    assert 5 < figures["psnr_db"] < 60
+
+
+def test_progress_goes_through_the_three_phases_to_the_end(
+    run: Run,
+) -> None:
+    seen = run[2]
+    phases = list(dict.fromkeys(step.phase for step in seen))
+    assert phases == ["classifier", "judge", "autoencoder"]
+    for phase in phases:
+        steps = [step for step in seen if step.phase == phase]
+        assert [step.done for step in steps] == list(range(1, steps[0].total + 1))
+    notes = [step.note for step in seen if step.phase == "autoencoder"]
+    assert notes[0].startswith("PSNR ")
+    assert "edits" not in notes[0]
+    assert "edits" in notes[-1]
+
+
+def test_an_existing_run_is_refused_and_not_touched(
+    run: Run,
+) -> None:
+    folder = run[0]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(ConfigError, match="holds a run already: choose another folder"):
+        train(tiny_config(), DATA, folder, about=ABOUT)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_the_same_seed_gives_the_same_checkpoint_and_leaves_the_callers_randomness(
+    run: Run, tmp_path: Path
+) -> None:
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    train(tiny_config(), DATA, tmp_path / "again", about=ABOUT)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name in ("best", "last"):
+        weights = f"checkpoints/{name}/weights.safetensors"
+        assert (run[0] / weights).read_bytes() == (tmp_path / "again" / weights).read_bytes()
+
+
+def test_ctrl_c_saves_the_last_weights_and_goes_on_to_the_caller(tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == "autoencoder" and progress.done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(), DATA, tmp_path, about=ABOUT, observe=interrupt)
+    last = load_checkpoint(tmp_path / "checkpoints" / "last").training
+    assert last["iterations"] == 4
+    assert last["metrics"] == {}, "nobody has measured these weights"
+    best = load_checkpoint(tmp_path / "checkpoints" / "best").training
+    assert best["iterations"] == 3
+    assert best["metrics"]
+
+
+def test_a_run_stops_after_its_minutes_with_an_evaluation(tmp_path: Path) -> None:
+    figures = train(tiny_config(iterations=10_000), DATA, tmp_path, about=ABOUT, minutes=0)
+    last = load_checkpoint(tmp_path / "checkpoints" / "last").training
+    assert last["iterations"] == 1
+    assert last["metrics"] == figures
+
+
+def test_too_few_images_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="40 images, 39 of them held out: too few to train; lower held_out"):
+        train(tiny_config(held_out=39), DATA, tmp_path / "run", about=ABOUT)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"), [({"image_size": 64}, 2), ({"attributes": ("Red",)}, 2), ({}, 1), ({}, 3)]
+)
+def test_data_that_does_not_fit_the_settings_is_refused(
+    tmp_path: Path, options: dict[str, Any], labels: int
+) -> None:
+    data = AlignedSet(images_NHWC=DATA.images_NHWC, labels_NK=np.zeros((len(DATA), labels), dtype=np.int64))
+    with pytest.raises(DataError, match="prepare them with the same configuration"):
+        train(tiny_config(**options), data, tmp_path, about=ABOUT)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"cannot make the run's folder .*file/run .*: choose another"):
+        train(tiny_config(), DATA, tmp_path / "file" / "run", about=ABOUT)
+
+
+def test_labels_belong_to_the_names_in_the_configurations_order(tmp_path: Path) -> None:
+    """Naming the attributes in another order, in preparing and in training, makes the same model."""
+    swapped = replace(DATA, labels_NK=DATA.labels_NK[:, ::-1].copy())
+    options = {"iterations": 2, "evaluate_every": 2}
+    train(tiny_config(**options), DATA, tmp_path / "one", about=ABOUT)
+    train(tiny_config(attributes=NAMES[::-1], **options), swapped, tmp_path / "other", about=ABOUT)
+    weights = "checkpoints/last/weights.safetensors"
+    assert (tmp_path / "one" / weights).read_bytes() == (tmp_path / "other" / weights).read_bytes()
+    assert load_checkpoint(tmp_path / "other" / "checkpoints" / "last").attributes.names == NAMES
+
+
+def test_a_single_attribute_trains_and_has_a_best_checkpoint(tmp_path: Path) -> None:
+    """The published models have one; then there are no others to keep, and no figure is missing a number."""
+    data = replace(DATA, labels_NK=DATA.labels_NK[:, :1])
+    figures = train(
+        tiny_config(attributes=("Red",), iterations=2, evaluate_every=2), data, tmp_path, about=ABOUT
+    )
+    assert set(figures) == {"psnr_db", "Red added", "Red removed"}
+    assert load_checkpoint(tmp_path / "checkpoints" / "best").training["metrics"] == figures
+    assert "NaN" not in (tmp_path / "checkpoints" / "best" / "checkpoint.json").read_text()
+
+
+def test_an_attribute_that_no_held_out_image_has_does_not_prevent_a_best_checkpoint(tmp_path: Path) -> None:
+    labels = DATA.labels_NK.copy()
+    labels[-8:, 0] = 0
+    data = replace(DATA, labels_NK=labels)
+    figures = train(tiny_config(iterations=2, evaluate_every=2), data, tmp_path, about=ABOUT)
+    assert "Red removed" not in figures
+    assert load_checkpoint(tmp_path / "checkpoints" / "best").training["metrics"] == figures
+
+
+def test_a_run_can_begin_with_the_networks_of_another(run: Run, tmp_path: Path) -> None:
+    start = run[0] / "checkpoints" / "last"
+    options = {"iterations": 1, "learning_rate": 1e-12, "average": 0.0, "evaluate_every": 1}
+    train(tiny_config(**options), DATA, tmp_path / "next", about=ABOUT, start=start)
+    before = load_checkpoint(start).autoencoder
+    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
+    for (name, one), other in zip(before.named_parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=name)
+
+
+def test_a_run_cannot_begin_with_other_networks(run: Run, tmp_path: Path) -> None:
+    start = run[0] / "checkpoints" / "last"
+    with pytest.raises(BundleError, match="do not fit its configuration") as error:
+        train(tiny_config(init_fm=8), DATA, tmp_path / "next", about=ABOUT, start=start)
+    assert len(str(error.value).splitlines()) == 1
