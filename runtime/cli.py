@@ -158,11 +158,19 @@ class _Job:
             raise MediaError(
                 f"cannot make the folder {out}: {error.strerror}; choose another with -o"
             ) from error
-        reports = []
+        reports, failures = [], []
         with progress(source.name, unit="images", total=len(paths), quiet=self._quiet) as bar:
             for done, path in enumerate(paths, start=1):
-                reports.append(self._image(path, out / path.name))
+                try:
+                    reports.append(self._image(path, out / path.name))
+                except MediaError as error:
+                    failures.append(error)
                 bar.at(done)
+        if failures:
+            raise MediaError(
+                f"{len(reports)} of {len(paths)} images are edited in {out}; "
+                f"{len(failures)} could not be, the first: {failures[0]}"
+            )
         return reports
 
     def _image(self, source: Path, out: Path) -> Any:

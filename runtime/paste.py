@@ -41,7 +41,7 @@ def face_mask(size: int) -> NDArray[np.float32]:
     """Return the (size, size) float32 mask of a crop: 1 inside, fading to 0 before the border."""
     axis = np.abs((np.arange(size) + 0.5) * 2 / size - 1)
     radius = (axis[:, None] ** SQUARENESS + axis[None, :] ** SQUARENESS) ** (1 / SQUARENESS)
-    mask = 1 - _smoothstep(radius, FADE_FROM, FADE_TO)
+    mask = 1 - _smoothstep(radius, FADE_FROM, min(FADE_TO, 1 - 1 / size))
     mask.flags.writeable = False
     return mask
 

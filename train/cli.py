@@ -57,6 +57,10 @@ def train_command(
     mask: Annotated[bool, typer.Option(help="Draw a mask and keep the image outside it.")] = True,
     held_out: Annotated[int, typer.Option(help="Images kept for evaluation.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of weights, order and flips.")] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint of the same networks to begin with; classifiers are trained anew."),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for aligned images; default: the user's cache.")
     ] = None,
@@ -97,13 +101,15 @@ def train_command(
     about = {
         "data": images.resolve().name,
         "licence": licence,
-        "command": _command([images, labels, out, cache, detector]),
+        "command": _command([images, labels, out, cache, detector, start]),
         "images": len(prepared.data),
         "images_without_face": prepared.n_without_face,
         "images_turned_away": prepared.n_turned,
     }
     with progress("train", unit="steps", total=iterations, quiet=quiet) as bar:
-        figures = train(config, prepared.data, out, about=about, minutes=minutes, observe=_Show(bar))
+        figures = train(
+            config, prepared.data, out, about=about, minutes=minutes, start=start, observe=_Show(bar)
+        )
     for name, value in figures.items():
         typer.echo(f"{name:24} {value:7.2f}" if name == "psnr_db" else f"{name:24} {value:7.1%}")
     typer.echo(f"best checkpoint: {out / 'checkpoints' / 'best'}\nnext: fader-export {out}")

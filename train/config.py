@@ -62,7 +62,7 @@ class TrainConfig:
     """Weight of the classifier's cross-entropy on edited images; 0 is the paper's method."""
     patch_weight: float = 0.01
     """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
-    mask_weight: float = 0.04
+    mask_weight: float = 0.03
     """Weight of the mean of the mask on edited images."""
     colour_weight: float = 0.2
     """Weight of the mean absolute change of chroma by an edit: sliders move shapes and shades, not tints."""
@@ -72,7 +72,7 @@ class TrainConfig:
     """Attribute name to its relative share of the edits; 1 where not named."""
     held_out: int = 1500
     """Images, the last of the label file, that no network trains on."""
-    classifier_attack: float = 0.06
+    classifier_attack: float = 0.025
     """Largest change of a value, in [-1, 1] units, by which each image is attacked while the classifier and
     the judge train on it (0 for none): what still convinces them is visible."""
     classifier_epochs: int = 6

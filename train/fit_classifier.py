@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fader.attributes import AttributeSet
@@ -11,7 +12,7 @@ from fader.models import Classifier, ClassifierConfig
 from fader.train.augment import augment, flip
 from fader.train.config import TrainConfig
 from fader.train.dataset import Batches, Subset
-from fader.train.objectives import attribute_loss
+from fader.train.objectives import attribute_loss, ramp
 
 __all__ = ["balanced_accuracy", "fit_classifier"]
 
@@ -57,13 +58,13 @@ def fit_classifier(
     steps = max(1, config.classifier_epochs * len(subset) // config.batch_size)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=1e-3, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2e-3, total_steps=steps + 1)
-    batches = Batches(subset, np.ones(len(subset)), batch_size=config.batch_size, seed=seed)
+    batches = Batches(subset, _balanced(subset), batch_size=config.batch_size, seed=seed)
     classifier.train()
     for step, (images_NCHW, labels_NK) in zip(range(steps), batches, strict=False):
         changed_NCHW = augment(flip(images_NCHW, random), random)
-        hard_NCHW = attacked(
-            classifier, changed_NCHW, labels_NK, attributes, config.classifier_attack, random
-        )
+        # Attacked from the start, a classifier learns to say what is most frequent.
+        size = ramp(config.classifier_attack, step, steps // 2)
+        hard_NCHW = attacked(classifier, changed_NCHW, labels_NK, attributes, size, random)
         logits_NA = classifier(hard_NCHW)
         optimiser.zero_grad(set_to_none=True)
         attribute_loss(logits_NA, labels_NK, attributes).backward()  # type: ignore[no-untyped-call]
@@ -101,6 +102,16 @@ def attacked(
     loss = attribute_loss(classifier(images_NCHW + start), labels_NK, attributes)
     (slope,) = torch.autograd.grad(loss, start)
     return images_NCHW + (start.detach() + 1.25 * size * slope.sign()).clamp(-size, size)
+
+
+def _balanced(subset: Subset) -> NDArray[np.float64]:
+    """Return (n,) weights that are higher the rarer the categories of an image are."""
+    labels_NK = subset.labels_NK
+    weights = np.zeros(len(subset))
+    for labels_N in labels_NK.T:
+        counts = np.bincount(labels_N)
+        weights += 1 / counts[labels_N]
+    return weights
 
 
 def _shrink(image_size: int) -> int:

@@ -79,13 +79,23 @@ def fit_error(
 
 def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (2, 3) matrix of the opposite direction."""
-    inverse = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([inverse, -inverse @ matrix[:, 2]])
+    # Written out: these two run dozens of times a frame, where a general inverse is mostly overhead.
+    (a, b, x), (c, d, y) = matrix.tolist()
+    scale = 1 / (a * d - b * c)
+    a, b, c, d = d * scale, -b * scale, -c * scale, a * scale
+    return np.array([[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)]])
 
 
 def compose(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (2, 3) matrix that applies `first`, then `second`."""
-    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+    (a, b, x), (c, d, y) = second.tolist()
+    (e, f, u), (g, h, v) = first.tolist()
+    return np.array(
+        [
+            [a * e + b * g, a * f + b * h, a * u + b * v + x],
+            [c * e + d * g, c * f + d * h, c * u + d * v + y],
+        ]
+    )
 
 
 def warp_crop(plane: NDArray[Any], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """What the commands share: progress on stderr, and errors as one line with the right exit code.
 
-Exit codes: 0 done, 1 an error of fader's in one line, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 an error of fader's in one line, 2 wrong usage, 130 interrupted, 143 terminated.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,15 @@ from fader.errors import FaderError
 __all__ = ["Bar", "progress", "run", "status"]
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 def run(app: typer.Typer) -> None:
     """Run a command line and exit: a FaderError becomes one line on stderr and code 1, Ctrl-C becomes 130."""
     # OpenCV adds lines of its own to an image's error unless it is told before it is loaded.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    # By default SIGTERM ends the process where it stands, and half-written files stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what typer makes of Ctrl-C

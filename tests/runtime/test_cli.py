@@ -137,6 +137,18 @@ def test_a_folder_of_images_becomes_a_folder_of_images(run: Run, tmp_path: Path)
     assert files(tmp_path / "deep") == ["a.png", "b.jpg"]
 
 
+def test_a_bad_image_in_a_folder_is_said_and_the_others_are_edited(run: Run, tmp_path: Path) -> None:
+    pictures = tmp_path / "holiday"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes(b"no image")
+    write_image(pictures / "b.png", portrait(SIZE))
+    done = run(pictures, "--attr", "Smiling=3")
+    assert done.code == 1
+    assert "1 of 2 images are edited" in done.err
+    assert "a.png" in done.err
+    assert files(tmp_path / "holiday.edited") == ["b.png"]
+
+
 def test_the_folder_that_one_is_in_can_be_named_by_a_dot(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +317,12 @@ def child(*arguments: object, folder: Path, model: Path) -> "subprocess.Popen[st
     )
 
 
-def test_ctrl_c_in_the_middle_exits_with_130_and_leaves_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "")]
+)
+def test_a_stop_in_the_middle_has_its_exit_code_and_leaves_nothing(
+    tiny_bundle: Path, tmp_path: Path, sent: signal.Signals, code: int, said: str
+) -> None:
     encoding = FaceClip(codec="libx264", options={"preset": "ultrafast", "crf": "35"})
     write_clip(tmp_path / "long.mp4", [*face_views(48, SIZE)] * 25, encoding)
     process = child("long.mp4", "--attr", "Smiling=3", folder=tmp_path, model=tiny_bundle)
@@ -314,9 +331,9 @@ def test_ctrl_c_in_the_middle_exits_with_130_and_leaves_nothing(tiny_bundle: Pat
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err.strip()) == (130, "", "interrupted")
+    assert (process.returncode, out, err.strip()) == (code, "", said)
     assert files(tmp_path) == ["long.mp4"]
 
 
