@@ -60,7 +60,7 @@ class TrainConfig:
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
     feedback_weight: float = 0.02
     """Weight of the classifier's cross-entropy on edited images; 0 is the paper's method."""
-    patch_weight: float = 0.01
+    patch_weight: float = 0.02
     """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
     mask_weight: float = 0.03
     """Weight of the mean of the mask on edited images."""
@@ -72,10 +72,10 @@ class TrainConfig:
     """Attribute name to its relative share of the edits; 1 where not named."""
     held_out: int = 1500
     """Images, the last of the label file, that no network trains on."""
-    classifier_attack: float = 0.025
+    classifier_attack: float = 0.02
     """Largest change of a value, in [-1, 1] units, by which each image is attacked while the classifier and
     the judge train on it (0 for none): what still convinces them is visible."""
-    classifier_epochs: int = 6
+    classifier_epochs: int = 10
     """Passes over its half of the training images, for the classifier and for the judge."""
     average: float = 0.999
     """Decay (0 to 1, without 1) of the average of the autoencoder's weights that checkpoints hold."""
