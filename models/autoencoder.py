@@ -102,7 +102,8 @@ class AutoEncoder(nn.Module):
             if 1 <= j <= self.config.n_skip:
                 inputs.append(latents[j])
             hidden = layer(torch.cat(inputs, dim=1))
-        drawing = torch.tanh(hidden[:, :3])
+        # A slice of interleaved channels takes the slow way through tanh.
+        drawing = torch.tanh(hidden[:, :3].contiguous())
         if not self.config.mask:
             return Rendering(drawing, drawing, None)
         mask = torch.sigmoid(hidden[:, 3:])

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from fader.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fader.train.config import TrainConfig
+    from fader.train.config import Precision, TrainConfig
     from fader.train.preparation import Prepared
     from fader.train.run import Progress
 
@@ -52,14 +52,17 @@ def train_command(
     latent_weight: Annotated[
         float, typer.Option(help="Weight of the latent adversary after its ramp.")
     ] = 0.01,
-    feedback_weight: Annotated[float, typer.Option(help="Weight of the classifier's feedback.")] = 0.02,
+    feedback_weight: Annotated[float, typer.Option(help="Weight of the guide's feedback.")] = 0.02,
     patch_weight: Annotated[float, typer.Option(help="Weight of the patch adversary.")] = 0.02,
     mask: Annotated[bool, typer.Option(help="Draw a mask and keep the image outside it.")] = True,
     held_out: Annotated[int, typer.Option(help="Images kept for evaluation.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of weights, order and flips.")] = 0,
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16: faster where the processor has it (avx512_bf16, amx).")
+    ] = "float32",
     start: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint of the same networks to begin with; classifiers are trained anew."),
+        typer.Option(help="Checkpoint of the same networks to begin with; guide and judge are trained anew."),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for aligned images; default: the user's cache.")
@@ -96,6 +99,7 @@ def train_command(
         mask=mask,
         held_out=held_out,
         seed=seed,
+        precision=cast("Precision", precision),
     )
     prepared = _prepare(config, images, labels, cache, detector, workers, quiet=quiet)
     about = {

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from fader.errors import ConfigError
 from fader.models import AutoEncoderConfig
 from fader.models.config import Upsampling
 
-__all__ = ["TrainConfig"]
+__all__ = ["Precision", "TrainConfig"]
+
+Precision = Literal["float32", "bfloat16"]
 
 COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs")
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
@@ -59,7 +62,7 @@ class TrainConfig:
     latent_ramp: int = 1500
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
     feedback_weight: float = 0.02
-    """Weight of the classifier's cross-entropy on edited images; 0 is the paper's method."""
+    """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
     patch_weight: float = 0.02
     """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
     mask_weight: float = 0.03
@@ -73,14 +76,17 @@ class TrainConfig:
     held_out: int = 1500
     """Images, the last of the label file, that no network trains on."""
     classifier_attack: float = 0.02
-    """Largest change of a value, in [-1, 1] units, by which each image is attacked while the classifier and
-    the judge train on it (0 for none): what still convinces them is visible."""
+    """Largest change of a value, in [-1, 1] units, by which each image is attacked while the guide trains on
+    it (0 for none): what still convinces it is visible. The judge is not attacked."""
     classifier_epochs: int = 10
-    """Passes over its half of the training images, for the classifier and for the judge."""
+    """Passes over its half of the training images, for the guide and for the judge."""
     average: float = 0.999
     """Decay (0 to 1, without 1) of the average of the autoencoder's weights that checkpoints hold."""
     evaluate_every: int = 1000
     """Iterations between evaluations; each writes a checkpoint."""
+    precision: Precision = "float32"
+    """Of convolutions and matrix products; weights, norms and losses stay float32. "bfloat16" is faster where
+    the processor has instructions for it."""
     seed: int = 0
     """Of weights, order and flips."""
 
@@ -95,6 +101,8 @@ class TrainConfig:
             self._require(name, getattr(self, name) >= 0, "a finite number, 0 or more")
         # Batch norm of a single 1 x 1 map has nothing to take a variance of.
         self._require("batch_size", self.batch_size >= 2, "2 or more")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision = {self.precision!r}: expected one of {get_args(Precision)}")
         self._require("average", 0 <= self.average < 1, "0 to 1, without 1")
         self._require(
             "patch_weight",

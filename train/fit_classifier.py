@@ -1,4 +1,4 @@
-"""Training of the attribute classifiers: the one that gives feedback, and the judge that never does."""
+"""Training of the attribute classifiers: the guide that gives feedback, and the judge that never does."""
 
 from collections.abc import Callable
 
@@ -28,6 +28,7 @@ def fit_classifier(
     config: TrainConfig,
     *,
     seed: int,
+    attack: float,
     on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Classifier:
     """Train a classifier on a subset, on augmented images.
@@ -36,7 +37,8 @@ def fit_classifier(
         subset: Its images.
         attributes: Columns of the output.
         config: Sizes, epochs, batch size and learning rate.
-        seed: Of its weights, order and augmentation; the judge's must differ from the classifier's.
+        seed: Of its weights, order and augmentation; the judge's must differ from the guide's.
+        attack: Largest change of a value by which images are attacked, 0 for none.
         on_step: Called with steps done and in all.
 
     Returns:
@@ -63,11 +65,11 @@ def fit_classifier(
     for step, (images_NCHW, labels_NK) in zip(range(steps), batches, strict=False):
         changed_NCHW = augment(flip(images_NCHW, random), random)
         # Attacked from the start, a classifier learns to say what is most frequent.
-        size = ramp(config.classifier_attack, step, steps // 2)
+        size = ramp(attack, step, steps // 2)
         hard_NCHW = attacked(classifier, changed_NCHW, labels_NK, attributes, size, random)
-        logits_NA = classifier(hard_NCHW)
+        loss = attribute_loss(classifier(hard_NCHW), labels_NK, attributes)
         optimiser.zero_grad(set_to_none=True)
-        attribute_loss(logits_NA, labels_NK, attributes).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         on_step(step + 1, steps)

@@ -1,4 +1,4 @@
-"""A whole run: classifiers, then the adversarial loop with evaluations, checkpoints, grids and a log.
+"""A whole run: guide and judge, then the adversarial loop with evaluations, checkpoints, grids and a log.
 
 A run folder holds config.json, log.csv, checkpoints/last, checkpoints/best and grids/<iteration>.png.
 """
@@ -36,7 +36,7 @@ class Progress:
     """Where a run is; given to its observer."""
 
     phase: str
-    """"classifier", "judge" or "autoencoder"."""
+    """"guide", "judge" or "autoencoder"."""
     done: int
     """Steps done in this phase."""
     total: int
@@ -55,7 +55,7 @@ class Splits:
     training: Subset
     """The autoencoder's and the discriminators'."""
     feedback: Subset
-    """The classifier's: one half of the training images."""
+    """The guide's: one half of the training images."""
     judging: Subset
     """The judge's: the other half."""
     held_out: Subset
@@ -140,7 +140,7 @@ def train(
         about: What the checkpoint should tell its readers: data, licence, command.
         minutes: Stop after this time, None to go on to the last iteration.
         start: Checkpoint of the same networks whose autoencoder and discriminators this run begins with; its
-            classifier and judge are trained anew.
+            guide and judge are trained anew.
         observe: Called often with the progress.
 
     Returns:
@@ -158,14 +158,14 @@ def train(
     # Weights and dropout draw from torch's own generator, which is the caller's.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        classifier, judge = _fit_both(splits, attributes, config, observe)
-        trainer = Trainer(config, attributes, classifier)
+        guide, judge = _fit_both(splits, attributes, config, observe)
+        trainer = Trainer(config, attributes, guide)
         if start is not None:
             trainer.begin_with(start)
         about = {
             **about,
             "judge_balanced_accuracy": balanced_accuracy(judge, splits.held_out, attributes),
-            "classifier_balanced_accuracy": balanced_accuracy(classifier, splits.held_out, attributes),
+            "guide_balanced_accuracy": balanced_accuracy(guide, splits.held_out, attributes),
         }
         return _Loop(trainer, judge, splits, run, about).go(minutes, observe)
 
@@ -184,16 +184,16 @@ def _in_order(data: AlignedSet, config: TrainConfig, attributes: AttributeSet) -
 def _fit_both(
     splits: Splits, attributes: AttributeSet, config: TrainConfig, observe: Observer
 ) -> tuple[Classifier, Classifier]:
-    classifiers = []
-    for seed, (phase, subset) in enumerate((("classifier", splits.feedback), ("judge", splits.judging))):
-
-        def report(done: int, total: int, phase: str = phase) -> None:
+    def fit(phase: str, subset: Subset, *, seed: int, attack: float) -> Classifier:
+        def report(done: int, total: int) -> None:
             observe(Progress(phase=phase, done=done, total=total))
 
-        classifiers.append(
-            fit_classifier(subset, attributes, config, seed=config.seed + 1 + seed, on_step=report)
-        )
-    return classifiers[0], classifiers[1]
+        return fit_classifier(subset, attributes, config, seed=seed, attack=attack, on_step=report)
+
+    guide = fit("guide", splits.feedback, seed=config.seed + 1, attack=config.classifier_attack)
+    # Not attacked, because it also tells the runtime what a face has: it must read as well as can be.
+    judge = fit("judge", splits.judging, seed=config.seed + 2, attack=0.0)
+    return guide, judge
 
 
 class _Loop:
@@ -259,14 +259,14 @@ class _Loop:
             "metrics": dict(figures),
         }
         extra: dict[str, torch.nn.Module] = {
-            "judge": self.judge,
+            "guide": trainer.guide,
             "latent_discriminator": trainer.latent_discriminator,
         }
         if trainer.patch_discriminator is not None:
             extra["patch_discriminator"] = trainer.patch_discriminator
         checkpoint = Checkpoint(
             autoencoder=trainer.averaged,
-            classifier=trainer.classifier,
+            classifier=self.judge,
             attributes=trainer.attributes,
             template=template_at(CELEBA_TIGHT, trainer.config.image_size),
             training=training,

@@ -33,7 +33,7 @@ class Metrics:
     latent_adversary: float
     """The encoder's loss against it, without its weight."""
     feedback: float
-    """The classifier's cross-entropy on edited images; 0 if unused."""
+    """The guide's cross-entropy on edited images; 0 if unused."""
     patch: float
     """The edited images' loss against the patch discriminator; 0 if unused."""
     mask: float
@@ -45,13 +45,13 @@ class Metrics:
 class Trainer:
     """The networks of a run, their optimisers, and the update."""
 
-    def __init__(self, config: TrainConfig, attributes: AttributeSet, classifier: Classifier) -> None:
+    def __init__(self, config: TrainConfig, attributes: AttributeSet, guide: Classifier) -> None:
         """Make the networks.
 
         Args:
             config: Settings.
             attributes: The sliders; columns in this order.
-            classifier: Trained; gives feedback on edited images and is not changed.
+            guide: A trained classifier; gives feedback on edited images and is not changed.
         """
         self.config = config
         self.attributes = attributes
@@ -60,7 +60,7 @@ class Trainer:
         shape = config.autoencoder(attributes.n_columns)
         self.autoencoder = AutoEncoder(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.latent_discriminator = LatentDiscriminator(shape)
-        self.classifier = classifier.eval().requires_grad_(False)
+        self.guide = guide.eval().requires_grad_(False)
         self.patch_discriminator: PatchDiscriminator | None = None
         if config.patch_weight:
             patch = PatchDiscriminator(init_fm=config.init_fm, n_columns=attributes.n_columns)
@@ -102,7 +102,8 @@ class Trainer:
         metrics, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, latent_loss)
         if self.patch_discriminator is not None and self._patch_optimiser is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
-            loss = _patch_loss(self.patch_discriminator, images_NCHW, real_NA, edited_NCHW, edited_NA)
+            with self._autocast():
+                loss = _patch_loss(self.patch_discriminator, images_NCHW, real_NA, edited_NCHW, edited_NA)
             self._step(self._patch_optimiser, loss)
         self.iteration += 1
         self._average()
@@ -120,61 +121,71 @@ class Trainer:
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
         self.autoencoder.eval()
         self.latent_discriminator.train()
-        with torch.no_grad():
-            latents = self.autoencoder.encode(images_NCHW)
-        logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
-        loss = attribute_loss(logits_NA, labels_NK, self.attributes)
+        with self._autocast():
+            with torch.no_grad():
+                latents = self.autoencoder.encode(images_NCHW)
+            logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
+            loss = attribute_loss(logits_NA, labels_NK, self.attributes)
         self._step(self._latent_optimiser, loss)
         return loss.item()
 
     def _update_autoencoder(
         self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, latent_loss: float
     ) -> tuple[Metrics, Tensor]:
-        config, n = self.config, len(images_NCHW)
         self.autoencoder.train()
         self.latent_discriminator.eval()
+        with self._autocast():
+            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK)
+        config = self.config
+        weights = {
+            "reconstruction": 1.0,
+            "latent_adversary": ramp(config.latent_weight, self.iteration, config.latent_ramp),
+            "feedback": config.feedback_weight,
+            "patch": config.patch_weight,
+            "mask": config.mask_weight,
+            "colour": config.colour_weight,
+        }
+        self._step(
+            self._optimiser, torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        )
+        values = {name: loss.item() for name, loss in losses.items()}
+        return Metrics(latent_discriminator=latent_loss, **values), edited_NCHW.detach()
+
+    def _losses(
+        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the autoencoder's losses, unweighted, by their names in `Metrics`, and the edited images."""
+        n, none = len(images_NCHW), torch.zeros(())
         latents = self.autoencoder.encode(images_NCHW)
         fooled_NK = other_categories(labels_NK, self.attributes, self.random)
         logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
-        adversary = attribute_loss(logits_NA, fooled_NK, self.attributes)
         edited_NA = columns(edited_NK, self.attributes)
         # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
         rendering = self.autoencoder.render(
             [torch.cat([latent, latent]) for latent in latents],
             torch.cat([columns(labels_NK, self.attributes), edited_NA]),
         )
-        reconstruction = functional.mse_loss(rendering.drawing[:n], images_NCHW)
         edited_NCHW = rendering.image[n:]
-        feedback = patch = mask = colour = torch.zeros(())
-        if config.feedback_weight:
-            guess_NA = self.classifier(augment(edited_NCHW, self.random))
-            feedback = attribute_loss(guess_NA, edited_NK, self.attributes)
+        losses = {
+            "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
+            "latent_adversary": attribute_loss(logits_NA, fooled_NK, self.attributes),
+            "feedback": none,
+            "patch": none,
+            "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
+            "colour": none,
+        }
+        if self.config.feedback_weight:
+            guess_NA = self.guide(augment(edited_NCHW, self.random))
+            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
         if self.patch_discriminator is not None:
-            score = self.patch_discriminator(edited_NCHW, edited_NA)
-            patch = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
-        if config.colour_weight:
-            colour = chroma(edited_NCHW - images_NCHW).abs().mean()
-        if rendering.mask is not None:
-            mask = rendering.mask[n:].mean()
-        loss = (
-            reconstruction
-            + ramp(config.latent_weight, self.iteration, config.latent_ramp) * adversary
-            + config.feedback_weight * feedback
-            + config.patch_weight * patch
-            + config.mask_weight * mask
-            + config.colour_weight * colour
-        )
-        self._step(self._optimiser, loss)
-        metrics = Metrics(
-            reconstruction=reconstruction.item(),
-            latent_discriminator=latent_loss,
-            latent_adversary=adversary.item(),
-            feedback=feedback.item(),
-            patch=patch.item(),
-            mask=mask.item(),
-            colour=colour.item(),
-        )
-        return metrics, edited_NCHW.detach()
+            score = self.patch_discriminator(edited_NCHW, edited_NA).float()
+            losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+        if self.config.colour_weight:
+            losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
+        return losses, edited_NCHW
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def _step(self, optimiser: torch.optim.Adam, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -203,9 +214,9 @@ def _patch_loss(
     edited_NA: Tensor,
 ) -> Tensor:
     """Real images with their attributes are real; edits, and real images with others' attributes, are not."""
-    right = discriminator(real_NCHW, real_NA)
-    fake = discriminator(edited_NCHW, edited_NA)
-    wrong = discriminator(real_NCHW, edited_NA)
+    right = discriminator(real_NCHW, real_NA).float()
+    fake = discriminator(edited_NCHW, edited_NA).float()
+    wrong = discriminator(real_NCHW, edited_NA).float()
     loss = functional.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - SMOOTH))
     for score in (fake, wrong):
         loss = loss + 0.5 * functional.binary_cross_entropy_with_logits(score, torch.zeros_like(score))

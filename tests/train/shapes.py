@@ -52,7 +52,7 @@ def tiny_config(**options: Any) -> TrainConfig:
 
 
 def make_trainer(config: TrainConfig) -> Trainer:
-    """Return a trainer with an untrained classifier; the same seed makes the same networks."""
+    """Return a trainer with an untrained guide; the same seed makes the same networks."""
     torch.manual_seed(config.seed)
     classifier = Classifier(
         ClassifierConfig(image_size=config.image_size, n_columns=4, init_fm=4, max_fm=8, hidden=8)

@@ -87,7 +87,7 @@ def test_checkpoints_hold_all_that_export_needs(run: Run, name: str) -> None:
     assert {key: said[key] for key in ABOUT} == ABOUT
     assert said["configuration"]["iterations"] == 6
     assert said["images_seen"] == 4 * said["iterations"]
-    assert set(said["judge_balanced_accuracy"]) == set(said["classifier_balanced_accuracy"]) == set(NAMES)
+    assert set(said["judge_balanced_accuracy"]) == set(said["guide_balanced_accuracy"]) == set(NAMES)
     assert set(said["metrics"]) == set(figures)
     if name == "best":
         assert said["metrics"] == figures
@@ -112,7 +112,7 @@ def test_progress_goes_through_the_three_phases_to_the_end(
 ) -> None:
     seen = run[2]
     phases = list(dict.fromkeys(step.phase for step in seen))
-    assert phases == ["classifier", "judge", "autoencoder"]
+    assert phases == ["guide", "judge", "autoencoder"]
     for phase in phases:
         steps = [step for step in seen if step.phase == phase]
         assert [step.done for step in steps] == list(range(1, steps[0].total + 1))

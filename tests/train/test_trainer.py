@@ -48,7 +48,7 @@ def record_update(trainer: Trainer) -> list[str]:
         "encode": trainer.autoencoder.encoder[0],
         "decode": trainer.autoencoder.decoder[0],
         "latent": trainer.latent_discriminator,
-        "classifier": trainer.classifier,
+        "guide": trainer.guide,
         "patch": trainer.patch_discriminator,
     }
     hooks = [place.register_forward_pre_hook(note(name)) for name, place in places.items()]
@@ -72,7 +72,7 @@ def test_discriminator_then_autoencoder_then_patch_discriminator() -> None:
             "encode train",
             "latent eval",
             "decode train",
-            "classifier eval",
+            "guide eval",
             "patch train",
             "step autoencoder",
         ),
@@ -82,7 +82,7 @@ def test_discriminator_then_autoencoder_then_patch_discriminator() -> None:
     assert record_update(trainer) == expected
 
 
-def test_one_update_moves_every_network_but_the_classifier() -> None:
+def test_one_update_moves_every_network_but_the_guide() -> None:
     trainer = make_trainer(tiny_config())
     assert trainer.patch_discriminator is not None
     moving = (
@@ -91,13 +91,13 @@ def test_one_update_moves_every_network_but_the_classifier() -> None:
         trainer.patch_discriminator,
         trainer.averaged,
     )
-    before, classifier = [state(network) for network in moving], state(trainer.classifier)
+    before, classifier = [state(network) for network in moving], state(trainer.guide)
     trainer.update(*batch())
     for network, old in zip(moving, before, strict=True):
         for name, parameter in network.named_parameters():
             assert not torch.equal(old[name], parameter), name
-    assert not differs(classifier, trainer.classifier)
-    assert not any(parameter.requires_grad for parameter in trainer.classifier.parameters())
+    assert not differs(classifier, trainer.guide)
+    assert not any(parameter.requires_grad for parameter in trainer.guide.parameters())
     assert trainer.iteration == 1
 
 
@@ -191,7 +191,7 @@ def test_without_adversaries_it_is_an_autoencoder_that_learns_its_images() -> No
     trainer = make_trainer(tiny_config(learning_rate=3e-3, **options))
     assert trainer.patch_discriminator is None
     calls: list[object] = []
-    trainer.classifier.register_forward_pre_hook(lambda *_: calls.append(1))
+    trainer.guide.register_forward_pre_hook(lambda *_: calls.append(1))
     images, labels = batch(6)
     errors = [trainer.update(images, labels) for _ in range(60)]
     assert errors[-1].reconstruction < errors[0].reconstruction / 5
