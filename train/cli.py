@@ -1,5 +1,7 @@
 """fader-train: images and labels to a checkpoint."""
 
+import os
+import platform
 import shlex
 import sys
 from pathlib import Path
@@ -106,6 +108,7 @@ def train_command(
         "data": images.resolve().name,
         "licence": licence,
         "command": _command([images, labels, out, cache, detector, start]),
+        "machine": f"{os.cpu_count()} processors, {platform.machine()}",
         "images": len(prepared.data),
         "images_without_face": prepared.n_without_face,
         "images_turned_away": prepared.n_turned,

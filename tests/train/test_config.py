@@ -35,10 +35,11 @@ NAN, INFINITE = float("nan"), float("inf")
         ({"latent_ramp": -1}, "latent_ramp = -1: expected a finite number, 0 or more"),
         ({"batch_size": 1}, "batch_size = 1: expected 2 or more"),
         ({"average": 1.0}, "average = 1.0: expected 0 to 1, without 1"),
-        ({"image_size": 16}, r"patch_weight = 0.01: expected 0 for images under 32 px"),
+        ({"image_size": 16}, "patch_weight = 0.02: expected 0 for images under 32 px"),
         ({"image_size": 100}, "image_size = 100: expected a multiple of 8 for 3 layers"),
         ({"n_skip": 3}, "n_skip = 3: expected 0 to 2"),
         ({"upsampling": "cubic"}, "upsampling = 'cubic': expected one of"),
+        ({"precision": "half"}, r"precision = 'half': expected one of \('float32', 'bfloat16'\)"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_was_expected(options: dict[str, Any], message: str) -> None:

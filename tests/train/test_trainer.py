@@ -1,6 +1,7 @@
 """One update: who moves when, in which mode, in which direction, and what stays."""
 
 import copy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -251,3 +252,18 @@ def test_the_same_seed_gives_identical_weights_after_five_updates() -> None:
     one, same, other = weights_after(5, seed=0), weights_after(5, seed=0), weights_after(5, seed=1)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_bfloat16_computes_nearly_the_same_and_keeps_weights_and_losses_in_float32() -> None:
+    exact, coarse = (make_trainer(tiny_config(precision=name)) for name in ("float32", "bfloat16"))
+    images, labels = batch(8)
+    dtypes: list[torch.dtype] = []
+    hooked = coarse.autoencoder.encoder[1][0]
+    hooked.register_forward_hook(lambda _module, _inputs, output: dtypes.append(output.dtype))
+    one, other = asdict(exact.update(images, labels)), asdict(coarse.update(images, labels))
+    assert set(dtypes) == {torch.bfloat16}
+    assert one != other
+    # Not nearer, because dropout draws another mask.
+    assert other == pytest.approx(one, rel=0.2, abs=0.01)
+    for network in (coarse.autoencoder, coarse.averaged, coarse.latent_discriminator):
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
