@@ -100,7 +100,7 @@ class ClassifierGraph(Graph):
     def __init__(self, classifier: Classifier, attributes: AttributeSet) -> None:
         super().__init__()
         self.classifier = classifier
-        self._widths = [len(attribute.categories) for attribute in attributes]
+        self._widths = [attribute.n_columns for attribute in attributes]
 
     def example(self, batch: int) -> tuple[Tensor, ...]:
         """As for `Graph`."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fader.attributes import Attribute
 from fader.bundle import Manifest
 from fader.export.arithmetic import count_flop, count_parameters
 from fader.export.detector import DETECTOR_NOTICE
@@ -78,7 +77,7 @@ def model_card(
         "A Fader Network (Lample et al. 2017, arXiv:1706.00409) that moves attributes of faces by sliders. "
         "Verified and read by `fader-run --model` and `fader.runtime.Editor`.",
         "## Attributes",
-        _table(("attribute", "values"), ((a.name, _values(a)) for a in manifest.attributes)),
+        _table(("attribute", "values"), ((a.name, a.describe()) for a in manifest.attributes)),
         "## Size",
         _table(("", ""), _size_rows(manifest, size, half_weights)),
         "## Training",
@@ -95,12 +94,6 @@ def model_card(
         f"(c) Iván de Paz Centeno, MIT licence: see detector/{DETECTOR_NOTICE}.",
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _values(attribute: Attribute) -> str:
-    if attribute.is_boolean:
-        return "slider: 0 absent, 1 present, beyond exaggerates"
-    return ", ".join(attribute.categories)
 
 
 def _size_rows(manifest: Manifest, size: ModelSize, half_weights: bool) -> list[tuple[str, str]]:

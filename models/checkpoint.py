@@ -87,7 +87,7 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "schema": SCHEMA,
         "autoencoder": asdict(checkpoint.autoencoder.config),
         "classifier": asdict(checkpoint.classifier.config),
-        "attributes": [{"name": a.name, "categories": list(a.categories)} for a in checkpoint.attributes],
+        "attributes": [a.to_fields() for a in checkpoint.attributes],
         "template": checkpoint.template,
         "training": dict(checkpoint.training),
     }
@@ -124,9 +124,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         autoencoder = AutoEncoder(AutoEncoderConfig(**sidecar["autoencoder"]))
         classifier = Classifier(ClassifierConfig(**sidecar["classifier"]))
-        attributes = AttributeSet(
-            [Attribute(name=a["name"], categories=tuple(a["categories"])) for a in sidecar["attributes"]]
-        )
+        attributes = AttributeSet([Attribute.from_fields(fields) for fields in sidecar["attributes"]])
         template = tuple((float(x), float(y)) for x, y in sidecar["template"])
     except (KeyError, TypeError, ValueError, FaderError) as error:
         raise BundleError(

@@ -113,15 +113,10 @@ def _values(options: list[str]) -> dict[str, str]:
 
 def _show_attributes(editor: "Editor", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([{"name": a.name, "categories": a.categories} for a in editor.attributes]))
+        typer.echo(json.dumps([a.to_fields() for a in editor.attributes]))
         return
     for attribute in editor.attributes:
-        what = (
-            "slider: 0 absent, 1 present"
-            if attribute.is_boolean
-            else f"one of {', '.join(attribute.categories)}"
-        )
-        typer.echo(f"{attribute.name:16} {what}")
+        typer.echo(f"{attribute.name:16} {attribute.describe()}")
 
 
 class _Job:

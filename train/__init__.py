@@ -9,19 +9,19 @@ from fader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fader.train.config import TrainConfig
-    from fader.train.labels import Labels, read_celeba_labels
-    from fader.train.preparation import Prepared, prepare
+    from fader.train.data.labels import Labels, read_celeba_labels
+    from fader.train.data.preparation import Prepared, prepare
     from fader.train.run import Progress, train
 
 __all__ = ["Labels", "Prepared", "Progress", "TrainConfig", "prepare", "read_celeba_labels", "train"]
 
 _HOMES = {
-    "Labels": "labels",
-    "Prepared": "preparation",
+    "Labels": "data.labels",
+    "Prepared": "data.preparation",
     "Progress": "run",
     "TrainConfig": "config",
-    "prepare": "preparation",
-    "read_celeba_labels": "labels",
+    "prepare": "data.preparation",
+    "read_celeba_labels": "data.labels",
     "train": "run",
 }
 

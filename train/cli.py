@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fader.train.config import Precision, TrainConfig
-    from fader.train.preparation import Prepared
+    from fader.train.data.preparation import Prepared
     from fader.train.run import Progress
 
 __all__ = ["app", "main"]
@@ -156,8 +156,8 @@ def _prepare(
     import platformdirs
 
     from fader.bundle import Bundle, shipped_bundle
-    from fader.train.labels import read_celeba_labels
-    from fader.train.preparation import prepare
+    from fader.train.data.labels import read_celeba_labels
+    from fader.train.data.preparation import prepare
 
     read = read_celeba_labels(labels)
     with progress("align", unit="images", total=len(read.images), quiet=quiet) as bar:

@@ -11,7 +11,7 @@ from fader.attributes import AttributeSet
 from fader.models import Classifier, ClassifierConfig
 from fader.train.augment import augment, flip
 from fader.train.config import TrainConfig
-from fader.train.dataset import Batches, Subset
+from fader.train.data.dataset import Batches, Subset
 from fader.train.objectives import attribute_loss, ramp
 
 __all__ = ["balanced_accuracy", "fit_classifier"]

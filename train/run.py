@@ -21,8 +21,8 @@ from fader.image import write_image
 from fader.models import Checkpoint, Classifier, save_checkpoint
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.config import TrainConfig
-from fader.train.dataset import AlignedSet, Batches, Subset
-from fader.train.evaluate import evaluate, grid
+from fader.train.data.dataset import AlignedSet, Batches, Subset
+from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.fit_classifier import balanced_accuracy, fit_classifier
 from fader.train.trainer import Metrics, Trainer
 

@@ -117,8 +117,8 @@ def with_classifier(model: PublishedModel, checkpoint: Checkpoint) -> Checkpoint
     for attribute in model.attributes:
         if attribute not in tuple(known):
             raise BundleError(
-                f"the classifier reads {', '.join(known.names)}, expected {attribute.name} with the values "
-                f"{', '.join(attribute.categories)} as the published model has it: take another run's"
+                f"the classifier reads {', '.join(known.names)}, expected {attribute.name} ("
+                f"{attribute.describe()}) as the published model has it: take another run's"
             )
         part = known.slice(attribute.name)
         columns += range(part.start, part.stop)

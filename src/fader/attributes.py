@@ -1,7 +1,8 @@
 """What a model's sliders are called and how their positions become the numbers that networks read.
 
-A boolean attribute is a slider: strength alpha becomes the two columns [1 - alpha, alpha]. A categorical
-attribute has a column for each category, and its value is the category's name.
+A boolean attribute is a slider: strength alpha becomes the two columns [1 - alpha, alpha]. A continuous one
+is the same slider with units of its own: alpha is where its value lies in its span. A categorical attribute
+has a column for each category, and its value is the category's name.
 
 Source: Lample et al. 2017, section 3 and 4; the columns' order is that of the published models.
 """
@@ -9,16 +10,19 @@ Source: Lample et al. 2017, section 3 and 4; the columns' order is that of the p
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fader.errors import ConfigError
 
-__all__ = ["Attribute", "AttributeSet", "Value"]
+__all__ = ["Attribute", "AttributeSet", "Kind", "Value"]
+
+Kind = Literal["boolean", "continuous", "categorical"]
 
 Value = float | int | str
-"""A slider's strength (boolean attribute) or a category's name (categorical attribute)."""
+"""A strength (boolean), a number in the attribute's own units (continuous), or a category's name."""
 MAX_STRENGTH = 1000
 """Far beyond any use, and far from where a network's arithmetic overflows."""
 
@@ -31,6 +35,8 @@ class Attribute:
     """As in the label file, for example "Eyeglasses"."""
     categories: tuple[str, ...] = ("0", "1")
     """Names of the categories; a boolean attribute has the two "0" (absent) and "1" (present)."""
+    span: tuple[float, float] | None = None
+    """Lowest and highest usual value of a continuous attribute, in its own units; None for others."""
 
     def __post_init__(self) -> None:
         if not self.name or "=" in self.name:
@@ -41,25 +47,82 @@ class Attribute:
                 "expected two or more, all different"
             )
 
+        if self.span is not None and not (
+            self.categories == ("0", "1")
+            and all(map(math.isfinite, self.span))
+            and self.span[0] < self.span[1]
+        ):
+            raise ConfigError(
+                f"attribute {self.name!r} has the span {list(self.span)}: expected two finite numbers, the "
+                "lower one first, and no categories"
+            )
+
     @property
-    def is_boolean(self) -> bool:
-        """Whether the attribute is a slider from absent (0) to present (1)."""
-        return self.categories == ("0", "1")
+    def kind(self) -> Kind:
+        """What the values are: strengths, numbers in units, or names."""
+        if self.span is not None:
+            return "continuous"
+        return "boolean" if self.categories == ("0", "1") else "categorical"
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the networks' input: two for a slider, else one for each category."""
+        return len(self.categories)
+
+    def describe(self) -> str:
+        """Return what people may set it to."""
+        if self.span is not None:
+            return f"number, usually {self.span[0]:g} to {self.span[1]:g}, beyond exaggerates"
+        if self.kind == "boolean":
+            return "slider: 0 absent, 1 present, beyond exaggerates"
+        return f"one of {', '.join(self.categories)}"
+
+    def position(self, value: float) -> float:
+        """Return where a slider's value lies: 0 absent or lowest, 1 present or highest."""
+        low, high = self.span or (0.0, 1.0)
+        return (value - low) / (high - low)
+
+    def value_at(self, position: float) -> float:
+        """Return the value of a slider at a position; the inverse of `position`."""
+        low, high = self.span or (0.0, 1.0)
+        return low + position * (high - low)
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return what `from_fields` reads, as JSON's types."""
+        if self.span is not None:
+            return {"name": self.name, "span": list(self.span)}
+        return {"name": self.name, "categories": list(self.categories)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Attribute":
+        """Make an attribute from what `to_fields` returned.
+
+        Raises:
+            ConfigError: the attribute is not valid.
+            KeyError: a field is missing.
+            TypeError: a field is of another type.
+            ValueError: a number is none, or a span has not two.
+        """
+        if "span" in fields:
+            low, high = map(float, fields["span"])
+            return cls(name=str(fields["name"]), span=(low, high))
+        return cls(name=str(fields["name"]), categories=tuple(str(c) for c in fields["categories"]))
 
     def columns(self, value: Value) -> NDArray[np.float32]:
         """Return the network's input for one value.
 
         Args:
             value: For a boolean attribute a strength (unitless: 0 absent, 1 present, beyond exaggerates),
-                from -1000 to 1000; for a categorical one the name of a category.
+                from -1000 to 1000; for a continuous one a number in its units, as far beyond its span; for a
+                categorical one the name of a category.
 
         Returns:
-            (len(categories),) float32; its sum is 1.
+            (n_columns,) float32; its sum is 1.
 
         Raises:
             ConfigError: the value is out of range, not a number, or not a category.
         """
-        if self.is_boolean:
+        if self.kind != "categorical":
             strength = self._strength(value)
             return np.array([1.0 - strength, strength], dtype=np.float32)
         if str(value) not in self.categories:
@@ -70,19 +133,20 @@ class Attribute:
 
     def _strength(self, value: Value) -> float:
         try:
-            strength = float(value)
+            strength = self.position(float(value))
         except (TypeError, ValueError, OverflowError):
             strength = math.nan
         if not abs(strength) <= MAX_STRENGTH:
+            low, high, some = (self.value_at(at) for at in (-MAX_STRENGTH, MAX_STRENGTH, 0.8))
             raise ConfigError(
-                f"{self.name}={value!r}: expected a number from {-MAX_STRENGTH} to {MAX_STRENGTH}, "
-                f"such as {self.name}=0.8"
+                f"{self.name}={value!r}: expected a number from {low:g} to {high:g}, "
+                f"such as {self.name}={some:g}"
             )
         return strength
 
 
 class AttributeSet:
-    """The sliders of one model in the order of the columns: by number of categories, then by name."""
+    """The sliders of one model in the order of the columns: by their number, then by name."""
 
     def __init__(self, attributes: Sequence[Attribute]) -> None:
         """Sort the attributes into the columns' order.
@@ -93,12 +157,12 @@ class AttributeSet:
         Raises:
             ConfigError: no attribute, or two of the same name.
         """
-        self._attributes = tuple(sorted(attributes, key=lambda a: (len(a.categories), a.name)))
+        self._attributes = tuple(sorted(attributes, key=lambda a: (a.n_columns, a.name)))
         if not self._attributes:
             raise ConfigError("found no attribute, expected at least one: name them as in the label file")
         if len(set(self.names)) != len(self.names):
             raise ConfigError(f"attributes {list(self.names)}: expected all names different")
-        starts = np.cumsum([0, *(len(a.categories) for a in self._attributes)])
+        starts = np.cumsum([0, *(a.n_columns for a in self._attributes)])
         self._slices = {
             a.name: slice(int(start), int(stop))
             for a, start, stop in zip(self._attributes, starts[:-1], starts[1:], strict=True)
@@ -115,7 +179,7 @@ class AttributeSet:
     @property
     def n_columns(self) -> int:
         """Total number of columns (the networks' n_attr)."""
-        return sum(len(a.categories) for a in self._attributes)
+        return sum(a.n_columns for a in self._attributes)
 
     def __getitem__(self, name: str) -> Attribute:
         for attribute in self._attributes:

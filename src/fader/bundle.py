@@ -75,7 +75,7 @@ class Manifest:
             "name": self.name,
             "image_size": self.image_size,
             "value_range": [-1, 1],
-            "attributes": [{"name": a.name, "categories": list(a.categories)} for a in self.attributes],
+            "attributes": [a.to_fields() for a in self.attributes],
             "latents": [{"name": latent.name, "shape": list(latent.shape)} for latent in self.latents],
             "template": [list(point) for point in self.template],
             "graphs": dict(self.graphs),
@@ -127,12 +127,7 @@ class Manifest:
         return cls(
             name=str(raw["name"]),
             image_size=int(raw["image_size"]),
-            attributes=AttributeSet(
-                [
-                    Attribute(name=str(a["name"]), categories=tuple(str(c) for c in a["categories"]))
-                    for a in raw["attributes"]
-                ]
-            ),
+            attributes=AttributeSet([Attribute.from_fields(fields) for fields in raw["attributes"]]),
             latents=tuple(
                 LatentSpec(name=str(entry["name"]), shape=_shape(entry["shape"])) for entry in raw["latents"]
             ),

@@ -45,7 +45,7 @@ def test_its_card_names_the_data_their_licence_the_command_and_the_arithmetic() 
     assert max(costs) <= MAX_GFLOP
 
 
-@pytest.mark.parametrize(("name", "value"), [("Eyeglasses", 1.0), ("Smiling", 0.0), ("Male", 1.0)])
+@pytest.mark.parametrize(("name", "value"), [("Eyeglasses", 1.0), ("Smiling", 0.0)])
 def test_its_classifier_sees_the_edit_in_the_edited_picture(
     editor: Editor, portrait: NDArray[np.uint8], name: str, value: float
 ) -> None:

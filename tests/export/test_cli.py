@@ -107,7 +107,14 @@ def test_help_shows_examples_and_does_not_wait_for_torch(tmp_path: Path) -> None
 
 
 def test_ctrl_c_exits_with_130_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
-    with subprocess.Popen([*COMMAND, str(run)], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [*COMMAND, str(run)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, these tests too perhaps, are started deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as child:
         assert child.stderr is not None
         for line in child.stderr:
             if "exporting the encoder" in line:

@@ -47,7 +47,7 @@ def test_what_training_did_not_say_is_not_stated(
 def test_the_card_names_attributes_sizes_parity_limits_and_the_detectors_licence(card: str) -> None:
     for text in (
         "| Glasses | slider: 0 absent, 1 present, beyond exaggerates |",
-        "| Hair | black, brown, fair |",
+        "| Hair | one of black, brown, fair |",
         "latent 64 x 4 x 4, skip_1 32 x 8 x 8, image 3 x 16 x 16",
         "GFLOP an image",
         "batch sizes 1, 3, 8, 32",

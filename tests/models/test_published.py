@@ -116,7 +116,7 @@ def test_the_template_is_celeba_s_in_its_square_crop() -> None:
 
 def test_categories_are_numbered_and_booleans_are_sliders(tmp_path: Path) -> None:
     attributes = load(file_of_2017(stand_in(SEVERAL)), tmp_path).attributes
-    assert attributes["Smiling"].is_boolean
+    assert attributes["Smiling"].kind == "boolean"
     assert attributes["Hair"].categories == ("0", "1", "2", "3")
     assert attributes.n_columns == 8
 

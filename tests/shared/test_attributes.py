@@ -1,5 +1,6 @@
 """Sliders: the order of their columns, and what values become."""
 
+import json
 import math
 
 import numpy as np
@@ -114,3 +115,52 @@ def test_an_attribute_without_a_usable_name_or_categories_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="expected"):
         Attribute(name=name, categories=categories)
+
+
+AGE = Attribute(name="Age", span=(20.0, 70.0))
+
+
+@given(st.floats(-5000, 5000))
+def test_a_continuous_value_becomes_its_place_in_the_span(age: float) -> None:
+    low, high = AGE.columns(age)
+    assert high == pytest.approx((age - 20) / 50, abs=1e-4)
+    assert low + high == pytest.approx(1, abs=1e-4)
+    assert AGE.value_at(AGE.position(age)) == pytest.approx(age, abs=1e-6)
+
+
+def test_the_ends_of_a_span_are_absent_and_present() -> None:
+    np.testing.assert_array_equal(AGE.columns(20), [1, 0])
+    np.testing.assert_array_equal(AGE.columns("70"), [0, 1])
+
+
+def test_a_value_far_outside_the_span_is_refused_in_the_attributes_own_units() -> None:
+    with pytest.raises(
+        ConfigError, match=r"Age=1000000000\.0: expected a number from -49980 to 50020, such as Age=60"
+    ):
+        AGE.columns(1e9)
+
+
+@pytest.mark.parametrize("span", [(1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (0.0, math.inf)])
+def test_a_span_without_extent_is_refused(span: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match=r"'Age' has the span .*: expected two finite numbers"):
+        Attribute(name="Age", span=span)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kind", "what"),
+    [
+        (GLASSES, "boolean", "slider: 0 absent, 1 present, beyond exaggerates"),
+        (AGE, "continuous", "number, usually 20 to 70, beyond exaggerates"),
+        (HAIR, "categorical", "one of black, brown, fair"),
+    ],
+)
+def test_each_kind_says_what_it_takes_and_comes_back_from_json(
+    attribute: Attribute, kind: str, what: str
+) -> None:
+    assert attribute.kind == kind
+    assert attribute.describe() == what
+    assert Attribute.from_fields(json.loads(json.dumps(attribute.to_fields()))) == attribute
+
+
+def test_sliders_of_both_kinds_stand_before_categories() -> None:
+    assert AttributeSet([HAIR, GLASSES, AGE]).names == ("Age", "Eyeglasses", "Hair")

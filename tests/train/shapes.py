@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fader.attributes import Attribute, AttributeSet
 from fader.models import Classifier, ClassifierConfig
 from fader.train import TrainConfig
-from fader.train.dataset import AlignedSet
+from fader.train.data.dataset import AlignedSet
 from fader.train.trainer import Trainer
 
 NAMES = ("Red", "Round")

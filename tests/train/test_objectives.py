@@ -66,7 +66,7 @@ def test_other_categories_are_never_the_same_and_always_exist(
     for k, attribute in enumerate(attributes):
         assert others[:, k].min() >= 0
         assert others[:, k].max() < len(attribute.categories)
-        if attribute.is_boolean:
+        if attribute.kind == "boolean":
             assert torch.equal(others[:, k], 1 - labels[:, k])
 
 
@@ -88,7 +88,7 @@ def test_columns_are_those_of_the_attribute_set(case: tuple[Tensor, AttributeSet
     assert found.dtype == torch.float32
     for k, attribute in enumerate(attributes):
         for row, label in zip(found[:, attributes.slice(attribute.name)], labels[:, k].tolist(), strict=True):
-            value = label if attribute.is_boolean else attribute.categories[label]
+            value = label if attribute.kind == "boolean" else attribute.categories[label]
             assert row.tolist() == attribute.columns(value).tolist()
 
 

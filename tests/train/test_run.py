@@ -16,7 +16,7 @@ from fader.errors import BundleError, ConfigError, DataError
 from fader.models import load_checkpoint
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train import Progress, train
-from fader.train.dataset import AlignedSet
+from fader.train.data.dataset import AlignedSet
 
 DATA = make_shapes(40)
 Run = tuple[Path, dict[str, float], list[Progress]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fader.errors import DataError
-from fader.train.source import ImageSource
+from fader.train.data.source import ImageSource
 
 FILES = {"a.jpg": b"first", "b.jpg": b"second"}
 

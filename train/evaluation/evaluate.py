@@ -16,7 +16,7 @@ from fader.attributes import AttributeSet
 from fader.image import from_model, sheet
 from fader.models import AutoEncoder, Classifier
 from fader.train.augment import low_pass
-from fader.train.dataset import Subset
+from fader.train.data.dataset import Subset
 from fader.train.objectives import columns
 
 __all__ = ["evaluate", "grid"]

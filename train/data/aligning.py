@@ -22,7 +22,7 @@ from fader.runtime.faces.alignment import (
 )
 from fader.runtime.faces.boxes import square
 from fader.runtime.faces.detector import FaceDetector
-from fader.train.source import ImageSource
+from fader.train.data.source import ImageSource
 
 __all__ = ["ALIGNMENT", "Aligned", "align_all", "align_image"]
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from fader.bundle import Bundle
 from fader.errors import DataError
-from fader.train.aligning import ALIGNMENT, Aligned, align_all
-from fader.train.dataset import AlignedSet
-from fader.train.labels import Labels
-from fader.train.source import ImageSource
+from fader.train.data.aligning import ALIGNMENT, Aligned, align_all
+from fader.train.data.dataset import AlignedSet
+from fader.train.data.labels import Labels
+from fader.train.data.source import ImageSource
 
 __all__ = ["Prepared", "prepare"]
 

@@ -23,7 +23,7 @@ from fader.runtime.faces.tracking import Tracker
 from fader.runtime.stages import crops_of
 from fader.runtime.video.planes import FramePlanes
 from fader.train import Labels, Prepared, prepare
-from fader.train.aligning import align_image
+from fader.train.data.aligning import align_image
 
 Picture = NDArray[np.uint8]
 
@@ -159,7 +159,7 @@ def test_a_second_call_takes_the_cache(
     align: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = align()
-    monkeypatch.setattr("fader.train.preparation.align_all", None)
+    monkeypatch.setattr("fader.train.data.preparation.align_all", None)
     second = align(names=["Smiling"])
     assert np.array_equal(first.data.images_NHWC, second.data.images_NHWC)
     assert second.data.labels_NK[:, 0].tolist() == first.data.labels_NK[:, 1].tolist()

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from fader.attributes import Attribute, AttributeSet
 from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, ClassifierConfig
-from fader.train.dataset import AlignedSet, Subset
-from fader.train.evaluate import evaluate, grid
+from fader.train.data.dataset import AlignedSet, Subset
+from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.fit_classifier import attacked, balanced_accuracy, fit_classifier
 from fader.train.objectives import attribute_loss
 

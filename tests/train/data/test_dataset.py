@@ -9,7 +9,7 @@ from tests.train.shapes import ATTRIBUTES, make_shapes
 
 from fader.errors import DataError
 from fader.train.augment import augment, chroma, flip, low_pass
-from fader.train.dataset import AlignedSet, Batches
+from fader.train.data.dataset import AlignedSet, Batches
 from fader.train.run import Splits, draw_weights
 
 
