@@ -1,7 +1,7 @@
 """What a model is: its networks, their configuration, and the checkpoint that holds them. PyTorch only."""
 
 from fader.models.autoencoder import AutoEncoder, Rendering
-from fader.models.checkpoint import Checkpoint, load_checkpoint, load_networks, save_checkpoint
+from fader.models.checkpoint import Checkpoint, load_checkpoint, load_networks, load_tensors, save_checkpoint
 from fader.models.classifier import Classifier
 from fader.models.config import AutoEncoderConfig, ClassifierConfig
 from fader.models.latent_discriminator import LatentDiscriminator
@@ -18,5 +18,6 @@ __all__ = [
     "Rendering",
     "load_checkpoint",
     "load_networks",
+    "load_tensors",
     "save_checkpoint",
 ]

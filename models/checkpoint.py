@@ -24,7 +24,7 @@ from fader.models.autoencoder import AutoEncoder
 from fader.models.classifier import Classifier
 from fader.models.config import AutoEncoderConfig, ClassifierConfig
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_networks", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_networks", "load_tensors", "save_checkpoint"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
@@ -49,14 +49,19 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    checkpoint: Checkpoint, folder: Path, *, extra: Mapping[str, nn.Module] | None = None
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    extra: Mapping[str, nn.Module] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a checkpoint; one of the same name is replaced only when the new one is whole.
 
     Args:
         checkpoint: What to write.
         folder: The checkpoint's folder.
-        extra: Further networks whose weights go along (discriminators, a judge), by name.
+        extra: Further networks whose weights go along (discriminators, a guide), by name.
+        tensors: Further tensors (an optimiser's state), by names that begin with none of the networks'.
 
     Raises:
         BundleError: the folder cannot be written; an old checkpoint there is still whole.
@@ -67,6 +72,7 @@ def save_checkpoint(
         for name, network in networks.items()
         for key, tensor in network.state_dict().items()
     }
+    weights |= {name: tensor.detach().contiguous() for name, tensor in (tensors or {}).items()}
     text = json.dumps(_describe(checkpoint), indent=2) + "\n"
     folder = folder.resolve()
     partial = _beside(folder, "partial")
@@ -151,14 +157,28 @@ def load_networks(folder: Path, networks: Mapping[str, nn.Module]) -> None:
         BundleError: the weights are missing or damaged, or do not fit a network.
     """
     folder = _whole(folder)
+    weights = _read_weights(folder)
+    for name, network in networks.items():
+        _load_network(network, weights, name, folder)
+
+
+def load_tensors(folder: Path, prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint whose names begin with a prefix, without it.
+
+    Raises:
+        BundleError: the weights are missing or damaged.
+    """
+    weights = _read_weights(_whole(folder))
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
     try:
-        weights = load_file(folder / WEIGHTS)
+        return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise BundleError(
             f"cannot read the checkpoint's weights {folder / WEIGHTS} ({error}): take another checkpoint"
         ) from error
-    for name, network in networks.items():
-        _load_network(network, weights, name, folder)
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

@@ -12,9 +12,24 @@ __all__ = ["LatentDiscriminator"]
 
 
 class LatentDiscriminator(nn.Module):
-    """Convolutions down to 1 x 1, then a fully connected head with a logit for each attribute column."""
+    """Convolutions down to 1 x 1, then a fully connected head with a logit for each column, or others."""
 
-    def __init__(self, config: AutoEncoderConfig, *, hidden: int = 512, dropout: float = 0.3) -> None:
+    def __init__(
+        self,
+        config: AutoEncoderConfig,
+        *,
+        hidden: int = 512,
+        dropout: float = 0.3,
+        n_outputs: int | None = None,
+    ) -> None:
+        """Make the layers.
+
+        Args:
+            config: Of the autoencoder whose latent is read.
+            hidden: Width of the layer before the output.
+            dropout: Probability after each convolution's activation.
+            n_outputs: Outputs; by default one for each attribute column.
+        """
         super().__init__()
         channels, size, _ = config.latent_shape(config.n_skip)
         layers: list[nn.Module] = []
@@ -22,9 +37,9 @@ class LatentDiscriminator(nn.Module):
             outputs = min(channels * 2, config.max_fm)
             layers.append(downsample(channels, outputs, norm="batch", dropout=dropout))
             channels, size = outputs, size // 2
-        self.layers = nn.Sequential(*layers, head(channels, hidden, config.n_columns))
+        self.layers = nn.Sequential(*layers, head(channels, hidden, n_outputs or config.n_columns))
 
     def forward(self, latent_NCHW: Tensor) -> Tensor:
-        """Return (N, n_columns) logits for the latent that `AutoEncoder.discriminated` names."""
+        """Return (N, n_outputs) logits for the latent that `AutoEncoder.discriminated` names."""
         logits_NA: Tensor = self.layers(latent_NCHW)
         return logits_NA

@@ -11,17 +11,28 @@ if TYPE_CHECKING:
     from fader.train.config import TrainConfig
     from fader.train.data.labels import Labels, read_celeba_labels
     from fader.train.data.preparation import Prepared, prepare
-    from fader.train.run import Progress, train
+    from fader.train.observer import Progress
+    from fader.train.run import resume, train
 
-__all__ = ["Labels", "Prepared", "Progress", "TrainConfig", "prepare", "read_celeba_labels", "train"]
+__all__ = [
+    "Labels",
+    "Prepared",
+    "Progress",
+    "TrainConfig",
+    "prepare",
+    "read_celeba_labels",
+    "resume",
+    "train",
+]
 
 _HOMES = {
     "Labels": "data.labels",
     "Prepared": "data.preparation",
-    "Progress": "run",
+    "Progress": "observer",
     "TrainConfig": "config",
     "prepare": "data.preparation",
     "read_celeba_labels": "data.labels",
+    "resume": "run",
     "train": "run",
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fader.train.config import Precision, TrainConfig
     from fader.train.data.preparation import Prepared
-    from fader.train.run import Progress
+    from fader.train.observer import Progress
 
 __all__ = ["app", "main"]
 
@@ -85,7 +85,8 @@ def train_command(
     adversaries. Checkpoints, pictures and a log lie in the run's folder; fader-export makes a bundle of it.
     """
     from fader.train.config import TrainConfig
-    from fader.train.run import require_new, train
+    from fader.train.run import train
+    from fader.train.run_folder import require_new
 
     require_new(out)
     config = TrainConfig(

@@ -7,13 +7,13 @@ from typing import Literal, get_args
 
 from fader.errors import ConfigError
 from fader.models import AutoEncoderConfig
-from fader.models.config import Upsampling
+from fader.models.config import Norm, Upsampling
 
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["float32", "bfloat16"]
 
-COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs")
+COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs", "discriminator_steps")
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
 FROM_0 = (
     "latent_weight",
@@ -22,8 +22,11 @@ FROM_0 = (
     "patch_weight",
     "mask_weight",
     "colour_weight",
+    "monotonicity_weight",
     "classifier_attack",
 )
+CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
+CHOICES = {"precision": get_args(Precision), "continuous_adversary": ("bins", "regression")}
 PATCH_MIN_SIZE = 32
 
 
@@ -32,7 +35,7 @@ class TrainConfig:
     """Settings of a run. The defaults train a 128 px model of a few attributes on two CPU cores in hours."""
 
     attributes: tuple[str, ...]
-    """Names in the label file, all different; all are boolean."""
+    """Names in the label file, all different."""
     image_size: int = 128
     """Height and width of the model's images, pixels."""
     init_fm: int = 16
@@ -45,8 +48,12 @@ class TrainConfig:
     """Skip connections."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
+    norm: Norm = "batch"
+    """Normalisation of encoder and decoder."""
     upsampling: Upsampling = "pixelshuffle"
     """How the decoder doubles the resolution."""
+    dropout: float = 0.0
+    """Probability (0 to 1, without 1) in the decoder's innermost layers."""
     iterations: int = 100_000
     """Autoencoder updates."""
     batch_size: int = 32
@@ -61,14 +68,27 @@ class TrainConfig:
     """Weight of the latent adversary at the end of its ramp (the paper's lambda)."""
     latent_ramp: int = 1500
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
+    latent_dropout: float = 0.3
+    """Probability in the latent discriminator."""
+    discriminator_steps: int = 1
+    """Updates of the latent discriminator in an iteration."""
+    continuous_adversary: Literal["bins", "regression"] = "bins"
+    """What the latent discriminator is asked about continuous attributes: which of equally full bins the
+    value is in, or, much weaker, the value itself."""
+    n_bins: int = 16
+    """Bins of a continuous attribute."""
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
     patch_weight: float = 0.02
     """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
+    patch_smoothing: float = 0.2
+    """What the patch discriminator's target for real images lacks to 1."""
     mask_weight: float = 0.03
     """Weight of the mean of the mask on edited images."""
     colour_weight: float = 0.2
     """Weight of the mean absolute change of chroma by an edit: sliders move shapes and shades, not tints."""
+    monotonicity_weight: float = 0.02
+    """Weight of the demand that what the guide sees of a continuous attribute moves with its slider."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -101,9 +121,12 @@ class TrainConfig:
             self._require(name, getattr(self, name) >= 0, "a finite number, 0 or more")
         # Batch norm of a single 1 x 1 map has nothing to take a variance of.
         self._require("batch_size", self.batch_size >= 2, "2 or more")
-        if self.precision not in get_args(Precision):
-            raise ConfigError(f"precision = {self.precision!r}: expected one of {get_args(Precision)}")
-        self._require("average", 0 <= self.average < 1, "0 to 1, without 1")
+        self._require("n_bins", self.n_bins >= 2, "2 or more")
+        for name in CHANCES:
+            self._require(name, 0 <= getattr(self, name) < 1, "0 to 1, without 1")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} = {getattr(self, name)!r}: expected one of {choices}")
         self._require(
             "patch_weight",
             not self.patch_weight or self.image_size >= PATCH_MIN_SIZE,
@@ -127,9 +150,16 @@ class TrainConfig:
             max_fm=self.max_fm,
             n_layers=self.n_layers,
             n_skip=self.n_skip,
+            norm=self.norm,
             mask=self.mask,
             upsampling=self.upsampling,
+            dropout=self.dropout,
         )
+
+    @property
+    def guided(self) -> bool:
+        """Whether a guide is needed."""
+        return bool(self.feedback_weight)
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         value = getattr(self, name)

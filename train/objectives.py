@@ -1,4 +1,7 @@
-"""The losses. Shapes: N images, A attribute columns, K attributes.
+"""The losses on attributes. Shapes: N images, A attribute columns, K attributes.
+
+Labels are (N, K) float32: the index of a boolean or categorical attribute's category, and the position of a
+continuous one in its span (0 lowest, 1 highest).
 
 Source: Lample et al. 2017, equations 2 and 3.
 """
@@ -7,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fader.attributes import AttributeSet
+from fader.attributes import Attribute, AttributeSet
+from fader.train.draws import Draws
 
-__all__ = ["attribute_loss", "columns", "other_categories", "ramp"]
+__all__ = ["attribute_loss", "columns", "monotonicity_loss", "other_values", "ramp"]
 
 
 def ramp(weight: float, iteration: int, length: int) -> float:
@@ -18,26 +22,56 @@ def ramp(weight: float, iteration: int, length: int) -> float:
 
 
 def columns(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
-    """Return the (N, A) float32 one-hot columns of (N, K) int64 category indices, K in the set's order."""
-    parts = [
-        functional.one_hot(labels_NK[:, k], len(attribute.categories))
-        for k, attribute in enumerate(attributes)
-    ]
-    return torch.cat(parts, dim=1).float()
+    """Return the (N, A) float32 columns that the decoder reads, K in the set's order."""
+    return torch.cat([_columns(labels_NK[:, k], a) for k, a in enumerate(attributes)], dim=1)
+
+
+def _columns(labels_N: Tensor, attribute: Attribute) -> Tensor:
+    if attribute.kind == "categorical":
+        return functional.one_hot(labels_N.long(), attribute.n_columns).float()
+    return torch.stack([1 - labels_N, labels_N], dim=1)
 
 
 def attribute_loss(logits_NA: Tensor, labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
-    """Return the cross-entropy, summed over attributes and averaged over images, as a scalar."""
+    """Return the cross-entropy, summed over attributes and averaged over images, as a scalar.
+
+    A continuous attribute's two columns are the shares of its span's ends.
+    """
     losses = [
-        functional.cross_entropy(logits_NA[:, attributes.slice(attribute.name)], labels_NK[:, k])
-        for k, attribute in enumerate(attributes)
+        functional.cross_entropy(logits_NA[:, attributes.slice(a.name)], _columns(labels_NK[:, k], a))
+        for k, a in enumerate(attributes)
     ]
     return torch.stack(losses).sum()
 
 
-def other_categories(labels_NK: Tensor, attributes: AttributeSet, generator: torch.Generator) -> Tensor:
-    """Return (N, K) labels that all differ: 1 - y for a boolean, a random other category for the rest."""
-    sizes_K = torch.tensor([len(attribute.categories) for attribute in attributes])
-    random_NK = torch.rand(labels_NK.shape, generator=generator)
-    shift_NK = 1 + (random_NK * (sizes_K - 1)).long().clamp(max=sizes_K - 2)
-    return (labels_NK + shift_NK) % sizes_K
+def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> Tensor:
+    """Return (N, K) labels that differ from these.
+
+    1 - y for a boolean, a random other category for a categorical attribute, and anywhere in the span for a
+    continuous one.
+    """
+    random_NK = draws.uniform(labels_NK.shape[1])
+    others = []
+    for k, attribute in enumerate(attributes):
+        labels_N, random_N = labels_NK[:, k], random_NK[:, k]
+        if attribute.kind == "continuous":
+            others.append(random_N)
+        else:
+            n = attribute.n_columns
+            shift_N = 1 + (random_N * (n - 1)).floor().clamp(max=n - 2)
+            others.append((labels_N + shift_N) % n)
+    return torch.stack(others, dim=1)
+
+
+def monotonicity_loss(change_NK: Tensor, moved_NK: Tensor) -> Tensor:
+    """Return how far what is seen moves against the sliders, 0 to 2, as a scalar.
+
+    Args:
+        change_NK: (N, K) change of what a network sees of each slider.
+        moved_NK: (N, K) change of the slider; where it is 0 nothing is asked.
+
+    Source: Pati & Lerch 2021 (AR-VAE), equation 2, with their delta of 1.
+    """
+    error_NK = (torch.tanh(change_NK) - moved_NK.sign()).abs()
+    asked_NK = moved_NK != 0
+    return (error_NK * asked_NK).sum() / asked_NK.sum().clamp(min=1)

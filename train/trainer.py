@@ -4,32 +4,37 @@ Source: Lample et al. 2017, section 3.2. Shapes: N images, A attribute columns, 
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fader.attributes import AttributeSet
-from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator, load_networks
-from fader.train.augment import augment, chroma, flip
+from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
+from fader.train.adversary import LatentAdversary
+from fader.train.augment import flip
 from fader.train.config import TrainConfig
-from fader.train.objectives import attribute_loss, columns, other_categories, ramp
+from fader.train.distributed import ALONE, Processes
+from fader.train.draws import Draws, seed_of
+from fader.train.losses import Critics, EditingLosses, patch_loss
+from fader.train.objectives import columns, other_values, ramp
 
 __all__ = ["Metrics", "Trainer"]
 
-SMOOTH = 0.2
+UPDATE, DROPOUT = 0, 1
+"""Streams of random numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
-    """Losses of one update, for logs."""
+    """Losses of one update, for logs, of this process's images."""
 
     reconstruction: float
     """Mean squared error in [-1, 1] units."""
     latent_discriminator: float
-    """Cross-entropy summed over attributes, nats."""
+    """Cross-entropy summed over attributes, nats; the last of the iteration's steps."""
     latent_adversary: float
     """The encoder's loss against it, without its weight."""
     feedback: float
@@ -40,51 +45,72 @@ class Metrics:
     """Mean of the mask on edited images; 0 without one."""
     colour: float
     """Mean absolute change of chroma by the edits; 0 if unused."""
+    monotonicity: float
+    """How far edits of continuous attributes move against their sliders, 0 to 2; 0 if unused."""
 
 
 class Trainer:
     """The networks of a run, their optimisers, and the update."""
 
-    def __init__(self, config: TrainConfig, attributes: AttributeSet, guide: Classifier) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        attributes: AttributeSet,
+        guide: Classifier | None,
+        adversary: LatentAdversary,
+        processes: Processes = ALONE,
+    ) -> None:
         """Make the networks.
 
         Args:
             config: Settings.
             attributes: The sliders; columns in this order.
-            guide: A trained classifier; gives feedback on edited images and is not changed.
+            guide: A trained classifier that gives feedback on edited images and is not changed; None where
+                the settings have no use for it.
+            adversary: How the latent discriminator is read.
+            processes: This process and its device.
         """
-        self.config = config
-        self.attributes = attributes
+        self.config, self.attributes, self.adversary, self.processes = (
+            config,
+            attributes,
+            adversary,
+            processes,
+        )
         self.iteration = 0
-        self.random = torch.Generator().manual_seed(config.seed)
         shape = config.autoencoder(attributes.n_columns)
-        self.autoencoder = AutoEncoder(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.latent_discriminator = LatentDiscriminator(shape)
-        self.guide = guide.eval().requires_grad_(False)
+        self.autoencoder: AutoEncoder = processes.place(AutoEncoder(shape))
+        self.latent_discriminator: LatentDiscriminator = processes.place(
+            LatentDiscriminator(shape, dropout=config.latent_dropout, n_outputs=adversary.n_outputs)
+        )
+        self.guide: Classifier | None = None
+        if guide is not None:
+            self.guide = processes.place(guide.eval().requires_grad_(False))
         self.patch_discriminator: PatchDiscriminator | None = None
         if config.patch_weight:
             patch = PatchDiscriminator(init_fm=config.init_fm, n_columns=attributes.n_columns)
-            self.patch_discriminator = patch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.patch_discriminator = processes.place(patch)
         self.averaged = copy.deepcopy(self.autoencoder).eval().requires_grad_(False)
-        self._optimiser = self._adam(self.autoencoder)
-        self._latent_optimiser = self._adam(self.latent_discriminator)
-        self._patch_optimiser = self._adam(self.patch_discriminator) if self.patch_discriminator else None
-        self._swap_weights = torch.tensor([float(config.swap.get(name, 1.0)) for name in attributes.names])
+        critics = Critics(
+            latent=self.latent_discriminator,
+            adversary=adversary,
+            patch=self.patch_discriminator,
+            guide=self.guide,
+        )
+        self._losses = processes.share(EditingLosses(self.autoencoder, critics, attributes, config))
+        self._latent = processes.share(self.latent_discriminator)
+        self._patch = None if self.patch_discriminator is None else processes.share(self.patch_discriminator)
+        self.optimisers = {name: self._adam(network) for name, network in self.networks.items()}
 
-    def begin_with(self, folder: Path) -> None:
-        """Take the autoencoder's and the discriminators' weights out of a checkpoint.
-
-        Raises:
-            BundleError: they are not there or do not fit this run's networks.
-        """
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that learn, by name."""
         networks: dict[str, nn.Module] = {
             "autoencoder": self.autoencoder,
             "latent_discriminator": self.latent_discriminator,
         }
         if self.patch_discriminator is not None:
             networks["patch_discriminator"] = self.patch_discriminator
-        load_networks(folder, networks)
-        self.averaged.load_state_dict(self.autoencoder.state_dict())
+        return networks
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -93,30 +119,45 @@ class Trainer:
         """Update every network once.
 
         Args:
-            images_NCHW: (N, 3, S, S) in [-1, 1].
-            labels_NK: (N, K) int64 category indices.
+            images_NCHW: (N, 3, S, S) in [-1, 1], this process's of the batch.
+            labels_NK: (N, K) float32; see `fader.train.objectives`.
         """
-        images_NCHW = flip(images_NCHW, self.random)
-        edited_NK = self.edits(labels_NK)
-        latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
-        metrics, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, latent_loss)
-        if self.patch_discriminator is not None and self._patch_optimiser is not None:
+        draws = self._draws(len(images_NCHW))
+        images_NCHW = flip(self._here(images_NCHW), draws)
+        labels_NK = self._here(labels_NK)
+        edited_NK = self.edits(labels_NK, draws)
+        latent_loss = 0.0
+        for _ in range(self.config.discriminator_steps):
+            latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
+        losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
+        if self._patch is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
             with self._autocast():
-                loss = _patch_loss(self.patch_discriminator, images_NCHW, real_NA, edited_NCHW, edited_NA)
-            self._step(self._patch_optimiser, loss)
+                loss = patch_loss(
+                    self._patch, (images_NCHW, real_NA), (edited_NCHW, edited_NA), self.config.patch_smoothing
+                )
+            self._step("patch_discriminator", loss)
         self.iteration += 1
         self._average()
-        return metrics
+        return Metrics(latent_discriminator=latent_loss, **losses)
 
-    def edits(self, labels_NK: Tensor) -> Tensor:
+    def _draws(self, n: int) -> Draws:
+        # Everything random depends on the iteration alone, dropout too: a resumed run goes on as if nothing
+        # had happened.
+        seed, processes = self.config.seed, self.processes
+        torch.manual_seed(seed_of(seed, DROPOUT, self.iteration, processes.rank))
+        total = n * processes.count
+        stream = seed_of(seed, UPDATE, self.iteration)
+        return Draws(stream, processes.rows(total), total, processes.device)
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.processes.device, non_blocking=True)
+
+    def edits(self, labels_NK: Tensor, draws: Draws) -> Tensor:
         """Return labels in which each image has one attribute changed, by the configuration's shares."""
-        other_NK = other_categories(labels_NK, self.attributes, self.random)
-        chosen_N = torch.multinomial(
-            self._swap_weights, len(labels_NK), replacement=True, generator=self.random
-        )
-        change_NK = functional.one_hot(chosen_N, len(self._swap_weights)).bool()
-        return torch.where(change_NK, other_NK, labels_NK)
+        shares = [float(self.config.swap.get(name, 1.0)) for name in self.attributes.names]
+        chosen_NK = functional.one_hot(draws.choice(shares), len(shares)).bool()
+        return torch.where(chosen_NK, other_values(labels_NK, self.attributes, draws), labels_NK)
 
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
         self.autoencoder.eval()
@@ -124,70 +165,40 @@ class Trainer:
         with self._autocast():
             with torch.no_grad():
                 latents = self.autoencoder.encode(images_NCHW)
-            logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
-            loss = attribute_loss(logits_NA, labels_NK, self.attributes)
-        self._step(self._latent_optimiser, loss)
+            outputs_NO = self._latent(self.autoencoder.discriminated(latents))
+            loss = self.adversary.discriminator_loss(outputs_NO, labels_NK)
+        self._step("latent_discriminator", loss)
         return loss.item()
 
     def _update_autoencoder(
-        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, latent_loss: float
-    ) -> tuple[Metrics, Tensor]:
+        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws
+    ) -> tuple[dict[str, float], Tensor]:
         self.autoencoder.train()
         self.latent_discriminator.eval()
         with self._autocast():
-            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK)
+            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws)
+        weights = self._weights()
+        self._step("autoencoder", torch.stack([weights[name] * loss for name, loss in losses.items()]).sum())
+        return {name: loss.item() for name, loss in losses.items()}, edited_NCHW.detach()
+
+    def _weights(self) -> Mapping[str, float]:
         config = self.config
-        weights = {
+        return {
             "reconstruction": 1.0,
             "latent_adversary": ramp(config.latent_weight, self.iteration, config.latent_ramp),
             "feedback": config.feedback_weight,
             "patch": config.patch_weight,
             "mask": config.mask_weight,
             "colour": config.colour_weight,
+            "monotonicity": config.monotonicity_weight,
         }
-        self._step(
-            self._optimiser, torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-        )
-        values = {name: loss.item() for name, loss in losses.items()}
-        return Metrics(latent_discriminator=latent_loss, **values), edited_NCHW.detach()
-
-    def _losses(
-        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the autoencoder's losses, unweighted, by their names in `Metrics`, and the edited images."""
-        n, none = len(images_NCHW), torch.zeros(())
-        latents = self.autoencoder.encode(images_NCHW)
-        fooled_NK = other_categories(labels_NK, self.attributes, self.random)
-        logits_NA = self.latent_discriminator(self.autoencoder.discriminated(latents))
-        edited_NA = columns(edited_NK, self.attributes)
-        # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
-        rendering = self.autoencoder.render(
-            [torch.cat([latent, latent]) for latent in latents],
-            torch.cat([columns(labels_NK, self.attributes), edited_NA]),
-        )
-        edited_NCHW = rendering.image[n:]
-        losses = {
-            "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
-            "latent_adversary": attribute_loss(logits_NA, fooled_NK, self.attributes),
-            "feedback": none,
-            "patch": none,
-            "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
-            "colour": none,
-        }
-        if self.config.feedback_weight:
-            guess_NA = self.guide(augment(edited_NCHW, self.random))
-            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
-        if self.patch_discriminator is not None:
-            score = self.patch_discriminator(edited_NCHW, edited_NA).float()
-            losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
-        if self.config.colour_weight:
-            losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
-        return losses, edited_NCHW
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
+        half = self.config.precision == "bfloat16"
+        return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=half)
 
-    def _step(self, optimiser: torch.optim.Adam, loss: Tensor) -> None:
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimiser = self.optimisers[name]
         optimiser.zero_grad(set_to_none=True)
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         torch.autograd.backward(loss, inputs=parameters)
@@ -204,20 +215,3 @@ class Trainer:
                 mean.lerp_(value, 1 - decay)
             else:
                 mean.copy_(value)
-
-
-def _patch_loss(
-    discriminator: PatchDiscriminator,
-    real_NCHW: Tensor,
-    real_NA: Tensor,
-    edited_NCHW: Tensor,
-    edited_NA: Tensor,
-) -> Tensor:
-    """Real images with their attributes are real; edits, and real images with others' attributes, are not."""
-    right = discriminator(real_NCHW, real_NA).float()
-    fake = discriminator(edited_NCHW, edited_NA).float()
-    wrong = discriminator(real_NCHW, edited_NA).float()
-    loss = functional.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - SMOOTH))
-    for score in (fake, wrong):
-        loss = loss + 0.5 * functional.binary_cross_entropy_with_logits(score, torch.zeros_like(score))
-    return loss

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fader.attributes import Attribute, AttributeSet
 from fader.models import Classifier, ClassifierConfig
 from fader.train import TrainConfig
+from fader.train.adversary import LatentAdversary
 from fader.train.data.dataset import AlignedSet
 from fader.train.trainer import Trainer
 
@@ -30,7 +31,9 @@ def make_shapes(n: int, size: int = 32, *, seed: int = 0) -> AlignedSet:
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, (n, 2))
     pictures = [draw(size, red=bool(red), is_round=bool(is_round), random=random) for red, is_round in labels]
-    return AlignedSet(images_NHWC=np.stack(pictures), labels_NK=labels.astype(np.int64))
+    return AlignedSet(
+        images_NHWC=np.stack(pictures), labels_NK=labels.astype(np.float32), attributes=ATTRIBUTES
+    )
 
 
 def tiny_config(**options: Any) -> TrainConfig:
@@ -57,4 +60,6 @@ def make_trainer(config: TrainConfig) -> Trainer:
     classifier = Classifier(
         ClassifierConfig(image_size=config.image_size, n_columns=4, init_fm=4, max_fm=8, hidden=8)
     )
-    return Trainer(config, ATTRIBUTES, classifier)
+    labels = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    guide = classifier if config.guided else None
+    return Trainer(config, ATTRIBUTES, guide, LatentAdversary(ATTRIBUTES, labels))

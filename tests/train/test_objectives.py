@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fader.attributes import Attribute, AttributeSet
-from fader.train.objectives import attribute_loss, columns, other_categories, ramp
+from fader.train.draws import Draws
+from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values, ramp
 
 GLASSES = AttributeSet([Attribute(name="Glasses")])
 HAIR = AttributeSet(
@@ -20,13 +21,13 @@ HAIR = AttributeSet(
 def test_the_attribute_loss_is_summed_over_attributes_and_averaged_over_images() -> None:
     # softmax of (0, log 3) is (1/4, 3/4); of (log 2, 0, 0) it is (1/2, 1/4, 1/4)
     logits = torch.tensor([[0, math.log(3), math.log(2), 0, 0], [0, math.log(3), math.log(2), 0, 0]])
-    labels = torch.tensor([[1, 0], [0, 2]])
+    labels = torch.tensor([[1.0, 0], [0, 2]])
     expected = (-math.log(3 / 4) - math.log(1 / 4)) / 2 + (-math.log(1 / 2) - math.log(1 / 4)) / 2
     assert attribute_loss(logits, labels, HAIR).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_discriminator_that_knows_nothing_has_the_loss_of_guessing() -> None:
-    loss = attribute_loss(torch.zeros(4, 5), torch.tensor([[0, 0], [1, 1], [0, 2], [1, 0]]), HAIR)
+    loss = attribute_loss(torch.zeros(4, 5), torch.tensor([[0.0, 0], [1, 1], [0, 2], [1, 0]]), HAIR)
     assert loss.item() == pytest.approx(math.log(2) + math.log(3), rel=1e-6)
 
 
@@ -34,8 +35,8 @@ def test_the_encoders_gradient_points_away_from_what_the_discriminator_reads() -
     # The discriminator's logits are (-z, z): at z = 2 it is sure of category 1, the true one. The loss for
     # the other category is log(1 + exp(2 z)), its slope 2 sigmoid(2 z): descending lowers z.
     latent = torch.tensor([[2.0]], requires_grad=True)
-    truth = torch.tensor([[1]])
-    fooled = other_categories(truth, GLASSES, torch.Generator())
+    truth = torch.tensor([[1.0]])
+    fooled = other_values(truth, GLASSES, Draws.for_images(0, 1))
     attribute_loss(latent @ torch.tensor([[-1.0, 1.0]]), fooled, GLASSES).backward()  # type: ignore[no-untyped-call]
     assert latent.grad is not None
     assert latent.grad.item() == pytest.approx(2 / (1 + math.exp(-4)), rel=1e-6)
@@ -51,17 +52,17 @@ def labelled(draw: st.DrawFn) -> tuple[Tensor, AttributeSet]:
         ]
     )
     rows = st.tuples(*(st.integers(0, len(attribute.categories) - 1) for attribute in attributes))
-    return torch.tensor(draw(st.lists(rows, min_size=1, max_size=8))), attributes
+    return torch.tensor(draw(st.lists(rows, min_size=1, max_size=8)), dtype=torch.float32), attributes
 
 
 @settings(deadline=None)
 @given(case=labelled(), seed=st.integers(0, 2**32))
-def test_other_categories_are_never_the_same_and_always_exist(
+def test_other_values_are_never_the_same_and_always_exist(
     case: tuple[Tensor, AttributeSet], seed: int
 ) -> None:
     labels, attributes = case
-    others = other_categories(labels, attributes, torch.Generator().manual_seed(seed))
-    assert others.dtype == torch.int64
+    others = other_values(labels, attributes, Draws.for_images(seed, len(labels)))
+    assert others.dtype == torch.float32
     assert (others != labels).all()
     for k, attribute in enumerate(attributes):
         assert others[:, k].min() >= 0
@@ -72,8 +73,8 @@ def test_other_categories_are_never_the_same_and_always_exist(
 
 def test_every_other_category_is_drawn_about_equally_often() -> None:
     attributes = AttributeSet([Attribute(name="Hair", categories=("a", "b", "c", "d"))])
-    others = other_categories(torch.full((6000, 1), 2), attributes, torch.Generator().manual_seed(0))
-    counts = torch.bincount(others[:, 0], minlength=4)
+    others = other_values(torch.full((6000, 1), 2.0), attributes, Draws.for_images(0, 6000))
+    counts = torch.bincount(others[:, 0].long(), minlength=4)
     assert counts[2] == 0
     assert counts.sum() == 6000
     assert (counts[[0, 1, 3]] - 2000).abs().max() < 200
@@ -88,7 +89,7 @@ def test_columns_are_those_of_the_attribute_set(case: tuple[Tensor, AttributeSet
     assert found.dtype == torch.float32
     for k, attribute in enumerate(attributes):
         for row, label in zip(found[:, attributes.slice(attribute.name)], labels[:, k].tolist(), strict=True):
-            value = label if attribute.kind == "boolean" else attribute.categories[label]
+            value = label if attribute.kind == "boolean" else attribute.categories[int(label)]
             assert row.tolist() == attribute.columns(value).tolist()
 
 
@@ -99,3 +100,32 @@ def test_the_ramp_is_linear_from_zero_and_then_constant() -> None:
 
 def test_a_ramp_of_no_length_is_constant() -> None:
     assert ramp(0.5, 0, 0) == ramp(0.5, 9, 0) == 0.5
+
+
+AGES = AttributeSet([Attribute(name="Age", span=(20.0, 70.0)), Attribute(name="Glasses")])
+
+
+def test_a_continuous_label_is_a_share_of_two_columns() -> None:
+    labels = torch.tensor([[0.25, 1.0]])
+    assert columns(labels, AGES).tolist() == [[0.75, 0.25, 0, 1]]
+    # softmax of (0, log 3) is (1/4, 3/4)
+    logits = torch.tensor([[0, math.log(3), 0, 0]])
+    expected = -0.75 * math.log(1 / 4) - 0.25 * math.log(3 / 4) + math.log(2)
+    assert attribute_loss(logits, labels, AGES).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_other_continuous_values_lie_anywhere_in_the_span() -> None:
+    others = other_values(torch.full((4000, 2), 0.5), AGES, Draws.for_images(1, 4000))
+    ages = others[:, 0]
+    assert 0 <= ages.min() < 0.01
+    assert 0.99 < ages.max() <= 1
+    assert ages.mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_moves_with_its_slider_costs_nothing_and_what_moves_against_it_two() -> None:
+    moved = torch.tensor([[0.3, 0.0], [-0.2, 0.0]])
+    with_it, against, still = torch.tensor([[9.0, 5], [-9, 5]]), torch.tensor([[-9.0, 5], [9, 5]]), 0 * moved
+    assert monotonicity_loss(with_it, moved).item() == pytest.approx(0, abs=1e-6)
+    assert monotonicity_loss(against, moved).item() == pytest.approx(2, abs=1e-6)
+    assert monotonicity_loss(still, moved).item() == pytest.approx(1)
+    assert monotonicity_loss(still, still).item() == 0

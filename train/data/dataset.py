@@ -1,5 +1,6 @@
 """The training set in memory-mapped form: aligned images with their labels, and batches drawn from them."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from fader.attributes import AttributeSet
 
 __all__ = ["AlignedSet", "Batches"]
 
@@ -17,8 +20,13 @@ class AlignedSet:
 
     images_NHWC: NDArray[np.uint8]
     """(N, S, S, 3) uint8 RGB; may be memory-mapped."""
-    labels_NK: NDArray[np.int64]
-    """(N, K) category indices, K in the attribute set's order."""
+    labels_NK: NDArray[np.float32]
+    """(N, K), K in the attribute set's order: the index of a boolean or categorical attribute's category, the
+    position of a continuous one in its span (0 lowest, 1 highest)."""
+    attributes: AttributeSet
+    """What the labels' columns are."""
+    split_N: NDArray[np.int8] | None = None
+    """Where the data say who may see an image: 0 training, 1 validation, 2 test."""
 
     def __len__(self) -> int:
         return len(self.labels_NK)
@@ -46,8 +54,8 @@ class Subset:
         return len(self.indices)
 
     @property
-    def labels_NK(self) -> NDArray[np.int64]:
-        """(n, K) category indices."""
+    def labels_NK(self) -> NDArray[np.float32]:
+        """(n, K) labels, as the set has them."""
         return self.parent.labels_NK[self.indices]
 
     def batch(self, positions: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -63,9 +71,20 @@ class Subset:
 
 
 class Batches:
-    """Endless random batches, an image's chance in proportion to its weight."""
+    """Random batches without end, an image's chance in proportion to its weight.
 
-    def __init__(self, subset: Subset, weights_N: NDArray[np.float64], *, batch_size: int, seed: int) -> None:
+    A batch depends on the seed and its number alone, so an interrupted run goes on with the same ones.
+    """
+
+    def __init__(
+        self,
+        subset: Subset,
+        weights_N: NDArray[np.float64],
+        *,
+        batch_size: int,
+        seed: int,
+        rows: slice = slice(None),
+    ) -> None:
         """Prepare the draws.
 
         Args:
@@ -73,13 +92,19 @@ class Batches:
             weights_N: (len(subset),) positive.
             batch_size: Images in a batch.
             seed: Of the order.
+            rows: Which images of each batch are wanted, where several processes share it.
         """
-        self._subset = subset
+        self._subset, self._batch_size, self._seed, self._rows = subset, batch_size, seed, rows
         self._cumulative = np.cumsum(weights_N / weights_N.sum())
-        self._batch_size = batch_size
-        self._random = np.random.default_rng(seed)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        while True:
-            drawn = np.searchsorted(self._cumulative, self._random.random(self._batch_size), side="right")
-            yield self._subset.batch(np.minimum(drawn, len(self._subset) - 1).astype(np.int64))
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of batch `number`, 0 or more."""
+        random = np.random.default_rng([self._seed, number])
+        drawn = np.searchsorted(self._cumulative, random.random(self._batch_size), side="right")
+        positions = np.sort(np.minimum(drawn, len(self._subset) - 1).astype(np.int64))
+        return self._subset.batch(positions[self._rows])
+
+    def after(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batch `number` and all that follow it."""
+        for following in itertools.count(number):
+            yield self.batch(following)

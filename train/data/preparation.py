@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fader.attributes import Attribute, AttributeSet
 from fader.bundle import Bundle
 from fader.errors import DataError
 from fader.train.data.aligning import ALIGNMENT, Aligned, align_all
@@ -77,8 +78,12 @@ def prepare(
     report = json.loads((folder / REPORT).read_text())
     kept = np.array(report["kept"], dtype=np.int64)
     aligned = np.load(folder / "images.npy", mmap_mode="r")[: len(kept)]
+    attributes = AttributeSet([Attribute(name=name) for name in names])
+    order = [list(names).index(name) for name in attributes.names]
     return Prepared(
-        data=AlignedSet(images_NHWC=aligned, labels_NK=chosen_NK[kept].astype(np.int64)),
+        data=AlignedSet(
+            images_NHWC=aligned, labels_NK=chosen_NK[kept][:, order].astype(np.float32), attributes=attributes
+        ),
         n_files=len(labels.images),
         n_without_face=report["without_face"],
         n_turned=report["turned"],

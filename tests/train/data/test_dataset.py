@@ -1,5 +1,7 @@
 """The set, its parts and the batches drawn from it; the random changes to images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,22 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.train.shapes import ATTRIBUTES, make_shapes
 
+from fader.attributes import Attribute, AttributeSet
 from fader.errors import DataError
 from fader.train.augment import augment, chroma, flip, low_pass
 from fader.train.data.dataset import AlignedSet, Batches
-from fader.train.run import Splits, draw_weights
+from fader.train.draws import Draws
+from fader.train.splits import Splits, draw_weights
+
+NUMBER = AttributeSet([Attribute(name="Number")])
 
 
 def numbered(n: int) -> AlignedSet:
     """Return a set whose image i is filled with i and has the label i."""
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 2, 3))
-    return AlignedSet(images_NHWC=images, labels_NK=np.arange(n)[:, None])
+    labels = np.arange(n, dtype=np.float32)[:, None]
+    return AlignedSet(images_NHWC=images, labels_NK=labels, attributes=NUMBER)
 
 
 def test_images_become_channels_first_in_the_networks_range() -> None:
     pixels = np.zeros((1, 2, 2, 3), dtype=np.uint8)
     pixels[0, 0, 1] = (255, 51, 0)
-    images = AlignedSet(images_NHWC=pixels, labels_NK=np.zeros((1, 1), np.int64)).images(np.array([0]))
+    labels = np.zeros((1, 1), np.float32)
+    images = AlignedSet(images_NHWC=pixels, labels_NK=labels, attributes=NUMBER).images(np.array([0]))
     assert images.dtype == torch.float32
     assert images.shape == (1, 3, 2, 2)
     torch.testing.assert_close(images[0, :, 0, 1], torch.tensor([1.0, -0.6, -1.0]))
@@ -35,7 +43,7 @@ def test_every_image_of_a_batch_keeps_its_own_label(positions: list[int]) -> Non
     subset = numbered(30).subset(np.arange(5, 25, 2))
     images, labels = subset.batch(np.array(positions))
     assert sorted(labels[:, 0].tolist()) == sorted(5 + 2 * position for position in positions)
-    assert torch.equal(((images[:, 0, 0, 0] + 1) * 127.5).round().long(), labels[:, 0])
+    assert torch.equal(((images[:, 0, 0, 0] + 1) * 127.5).round(), labels[:, 0])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
@@ -49,10 +57,10 @@ def test_batches_follow_the_weights_and_the_seed() -> None:
     subset = numbered(4).subset(np.arange(4))
     weights = np.array([1.0, 2, 0.5, 0.5])
     drawn = [
-        torch.cat([labels for _, (_, labels) in zip(range(80), batches, strict=False)])[:, 0]
+        torch.cat([batches.batch(number)[1] for number in range(80)])[:, 0]
         for batches in (Batches(subset, weights, batch_size=50, seed=seed) for seed in (0, 0, 1))
     ]
-    assert torch.bincount(drawn[0]).div(4000).tolist() == pytest.approx(weights / 4, abs=0.03)
+    assert torch.bincount(drawn[0].long()).div(4000).tolist() == pytest.approx(weights / 4, abs=0.03)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 
@@ -68,7 +76,9 @@ def test_images_that_have_an_attribute_are_drawn_as_often_as_asked_for() -> None
 @given(n=st.integers(0, 60), held_out=st.integers(1, 60))
 def test_nobody_trains_on_held_out_images_nor_the_judge_on_the_classifiers(n: int, held_out: int) -> None:
     if n - held_out < 2:
-        with pytest.raises(DataError, match=f"{n} images, {held_out} of them held out: too few to train"):
+        with pytest.raises(
+            DataError, match=f"{n} images, {min(n, held_out)} of them held out: too few to train"
+        ):
             Splits.of(numbered(n), held_out)
         return
     splits = Splits.of(numbered(n), held_out)
@@ -82,7 +92,7 @@ def test_nobody_trains_on_held_out_images_nor_the_judge_on_the_classifiers(n: in
 
 def test_a_flip_mirrors_some_images_and_leaves_the_others() -> None:
     images = torch.rand(200, 3, 4, 4)
-    flipped = flip(images, torch.Generator().manual_seed(0))
+    flipped = flip(images, Draws.for_images(0, 200))
     mirrored = [torch.equal(new, old.flip(2)) for new, old in zip(flipped, images, strict=True)]
     same = [torch.equal(new, old) for new, old in zip(flipped, images, strict=True)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True))
@@ -107,10 +117,40 @@ def test_chroma_is_zero_for_gray_and_blind_to_brightness() -> None:
 
 def test_augmented_images_differ_keep_their_shape_and_pass_gradients() -> None:
     images = torch.rand(4, 3, 32, 32, requires_grad=True)
-    changed = [augment(images, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    changed = [augment(images, Draws.for_images(seed, 4)) for seed in (0, 0, 1)]
     assert changed[0].shape == images.shape
     assert torch.equal(changed[0], changed[1])
     assert not torch.equal(changed[0], changed[2])
     assert (changed[0] - images).abs().mean() > 0.01
     (gradient,) = torch.autograd.grad(changed[0].sum(), images)
     assert gradient.abs().sum() > 0
+
+
+def test_a_batch_depends_on_the_seed_and_its_number_alone() -> None:
+    subset = numbered(50).subset(np.arange(50))
+    batches = Batches(subset, np.ones(50), batch_size=8, seed=3)
+    following = batches.after(5)
+    for number in (5, 6, 7):
+        assert torch.equal(next(following)[1], batches.batch(number)[1])
+    assert not torch.equal(batches.batch(5)[1], batches.batch(6)[1])
+
+
+def test_processes_that_share_a_batch_have_its_parts() -> None:
+    subset = numbered(50).subset(np.arange(50))
+    whole = Batches(subset, np.ones(50), batch_size=8, seed=3).batch(2)
+    parts = [
+        Batches(subset, np.ones(50), batch_size=8, seed=3, rows=slice(at, at + 4)).batch(2) for at in (0, 4)
+    ]
+    for together, *shares in zip(whole, *parts, strict=True):
+        assert torch.equal(together, torch.cat(shares))
+
+
+@pytest.mark.parametrize(
+    ("split", "held_out"), [([0, 1, 0, 2, 0, 1], [1, 5]), ([0, 0, 2, 0, 2, 2], [2, 4, 5])]
+)
+def test_the_datas_own_partition_decides_who_is_held_out(split: list[int], held_out: list[int]) -> None:
+    data = replace(numbered(6), split_N=np.array(split, dtype=np.int8))
+    splits = Splits.of(data, 100)
+    assert splits.training.indices.tolist() == [i for i, part in enumerate(split) if part == 0]
+    assert splits.held_out.indices.tolist() == held_out
+    assert Splits.of(data, 1).held_out.indices.tolist() == held_out[:1]

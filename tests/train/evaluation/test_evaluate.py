@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.train.shapes import ATTRIBUTES, make_shapes, tiny_config
+from tests.train.shapes import ATTRIBUTES
 from torch import Tensor
 
 from fader.attributes import Attribute, AttributeSet
 from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, ClassifierConfig
 from fader.train.data.dataset import AlignedSet, Subset
 from fader.train.evaluation.evaluate import evaluate, grid
-from fader.train.fit_classifier import attacked, balanced_accuracy, fit_classifier
-from fader.train.objectives import attribute_loss
 
 SIZE = 16
 
@@ -24,7 +22,11 @@ def painted(labels: Tensor) -> Tensor:
 
 def paintings(labels: list[list[int]]) -> Subset:
     pixels = (painted(torch.tensor(labels)).permute(0, 2, 3, 1).numpy() + 1) * 127.5
-    data = AlignedSet(images_NHWC=np.rint(pixels).astype(np.uint8), labels_NK=np.array(labels))
+    data = AlignedSet(
+        images_NHWC=np.rint(pixels).astype(np.uint8),
+        labels_NK=np.array(labels, dtype=np.float32),
+        attributes=ATTRIBUTES,
+    )
     return data.subset(np.arange(len(labels)))
 
 
@@ -109,7 +111,9 @@ def test_a_model_of_one_attribute_has_no_others_to_keep() -> None:
 
     attributes = AttributeSet([Attribute(name="Red")])
     subset = paintings([[0, 0], [1, 1]])
-    alone = AlignedSet(images_NHWC=subset.parent.images_NHWC, labels_NK=subset.labels_NK[:, :1])
+    alone = AlignedSet(
+        images_NHWC=subset.parent.images_NHWC, labels_NK=subset.labels_NK[:, :1], attributes=attributes
+    )
     figures = evaluate(One(), Judge(), alone.subset(np.arange(2)), attributes)
     assert set(figures) == {"psnr_db", "Red added", "Red removed"}
     assert figures["Red added"] == figures["Red removed"] == 1
@@ -121,59 +125,3 @@ def test_a_grid_shows_original_reconstruction_and_each_edit_at_two_strengths() -
     assert picture.shape == (2 * SIZE + 2, 6 * SIZE + 5 * 2, 3)
     reds = picture[SIZE // 2 :: SIZE + 2, SIZE // 2 :: SIZE + 2, 0]
     assert reds.tolist() == [[0, 0, 255, 255, 0, 0], [255, 255, 0, 0, 255, 255]]
-
-
-def test_balanced_accuracy_is_the_mean_recall_of_the_categories() -> None:
-    class AlwaysRed(Judge):
-        def forward(self, images_NCHW: Tensor) -> Tensor:
-            logits = super().forward(images_NCHW)
-            return torch.cat([torch.tensor([[0.0, 1.0]]).expand(len(logits), 2), logits[:, 2:]], dim=1)
-
-    subset = paintings([[0, 0], [1, 1], [1, 0], [1, 1]])
-    assert balanced_accuracy(AlwaysRed(), subset, ATTRIBUTES) == {"Red": 0.5, "Round": 1.0}
-
-
-def test_a_classifier_learns_the_shapes() -> None:
-    data = make_shapes(160)
-    steps: list[tuple[int, int]] = []
-    classifier = fit_classifier(
-        data.subset(np.arange(128)),
-        ATTRIBUTES,
-        tiny_config(classifier_epochs=20, batch_size=16),
-        seed=5,
-        attack=0.0,
-        on_step=lambda *step: steps.append(step),
-    )
-    assert steps == [(i + 1, 160) for i in range(160)]
-    assert not classifier.training
-    held_out = data.subset(np.arange(128, 160))
-    assert min(balanced_accuracy(classifier, held_out, ATTRIBUTES).values()) > 0.85
-
-
-def test_a_classifier_depends_on_its_seed_alone_and_leaves_the_callers_randomness() -> None:
-    subset, before = make_shapes(16).subset(np.arange(16)), torch.get_rng_state()
-    one, same, other = (
-        fit_classifier(subset, ATTRIBUTES, tiny_config(), seed=seed, attack=0.02).state_dict()
-        for seed in (5, 5, 6)
-    )
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert any(not torch.equal(one[name], other[name]) for name in one)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_an_attack_stays_within_its_size_and_makes_the_classifier_err_more() -> None:
-    torch.manual_seed(0)
-    config = ClassifierConfig(image_size=32, n_columns=4, init_fm=4, max_fm=8, hidden=8)
-    classifier = Classifier(config).eval()
-    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    data = make_shapes(8)
-    images, labels = data.subset(np.arange(8)).batch(np.arange(8))
-    random = torch.Generator().manual_seed(0)
-    hard = attacked(classifier, images, labels, ATTRIBUTES, 0.06, random)
-    assert 0.03 < (hard - images).abs().max() <= 0.06 + 1e-6
-    assert not hard.requires_grad
-    losses = [attribute_loss(classifier(seen), labels, ATTRIBUTES).item() for seen in (images, hard)]
-    assert losses[1] > losses[0]
-    assert attacked(classifier, images, labels, ATTRIBUTES, 0, random) is images
-    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.state_dict().items())
-    assert all(parameter.grad is None for parameter in classifier.parameters())

@@ -1,0 +1,122 @@
+"""A run that is interrupted, by a signal or by force, and goes on: it ends as if nothing had happened."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.train.shapes import make_shapes, tiny_config
+
+from fader.errors import BundleError, ConfigError
+from fader.models import load_checkpoint
+from fader.train import Progress, resume, train
+
+DATA = make_shapes(40)
+ABOUT = {"data": "shapes"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run of six iterations that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train(tiny_config(), DATA, folder, about=ABOUT)
+    return folder
+
+
+def assert_same_runs(one: Path, other: Path) -> None:
+    for name in ("best", "best-reconstruction", "last"):
+        weights = f"checkpoints/{name}/weights.safetensors"
+        assert (one / weights).read_bytes() == (other / weights).read_bytes(), name
+    rows = [
+        [
+            {name: value for name, value in row.items() if name != "minutes"}
+            for row in csv.DictReader((folder / "log.csv").read_text().splitlines())
+        ]
+        for folder in (one, other)
+    ]
+    assert rows[0] == rows[1]
+
+
+def signalled_at(iteration: int, number: int) -> Any:
+    """Return an observer that sends this process a signal."""
+
+    def observe(progress: Progress) -> None:
+        if progress.phase == "autoencoder" and progress.done == iteration:
+            os.kill(os.getpid(), number)
+
+    return observe
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_ends_a_run_after_a_whole_iteration_and_it_goes_on_as_if_nothing_had_happened(
+    whole: Path, tmp_path: Path, number: int, raised: type[BaseException]
+) -> None:
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(raised):
+        train(tiny_config(), DATA, tmp_path, about=ABOUT, observe=signalled_at(4, number))
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    last = load_checkpoint(tmp_path / "checkpoints" / "last").training
+    assert last["iterations"] == 5
+    assert last["metrics"] == {}, "nobody has measured these weights"
+    assert load_checkpoint(tmp_path / "checkpoints" / "best").training["iterations"] == 3
+    seen: list[Progress] = []
+    resume(DATA, tmp_path, about=ABOUT, observe=seen.append)
+    assert [step.done for step in seen] == [6], "neither the classifiers nor the five iterations again"
+    assert_same_runs(whole, tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.train.shapes import make_shapes, tiny_config
+from fader.train import Progress, train
+
+def observe(progress: Progress) -> None:
+    if (progress.phase, progress.done) == (sys.argv[2], int(sys.argv[3])):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(tiny_config(), make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, observe=observe)
+"""
+
+
+@pytest.mark.parametrize(("phase", "step"), [("judge", 1), ("autoencoder", 2), ("autoencoder", 5)])
+def test_a_run_that_was_killed_at_any_moment_ends_as_if_it_had_not_been(
+    whole: Path, tmp_path: Path, phase: str, step: int
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "run"), phase, str(step)],
+        cwd=Path(__file__).parents[2],
+        timeout=120,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    resume(DATA, tmp_path / "run", about=ABOUT)
+    assert_same_runs(whole, tmp_path / "run")
+
+
+def test_a_finished_run_that_is_gone_on_with_stays_as_it_is(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    figures = resume(DATA, tmp_path / "copy", about=ABOUT)
+    assert figures == load_checkpoint(whole / "checkpoints" / "best").training["metrics"]
+    assert_same_runs(whole, tmp_path / "copy")
+
+
+def test_a_run_without_the_optimisers_state_is_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    shutil.rmtree(copy / "checkpoints" / "last")
+    shutil.copytree(copy / "checkpoints" / "best", copy / "checkpoints" / "last")
+    with pytest.raises(BundleError, match="holds no state to go on from"):
+        resume(DATA, copy, about=ABOUT)
+
+
+def test_going_on_where_no_run_lies_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        resume(DATA, tmp_path, about=ABOUT)

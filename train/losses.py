@@ -1,0 +1,126 @@
+"""The losses of images: of the autoencoder on reconstructions and edits, of the patch discriminator.
+
+Shapes: N images, A attribute columns, K attributes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fader.attributes import AttributeSet
+from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
+from fader.train.adversary import LatentAdversary
+from fader.train.augment import augment, chroma
+from fader.train.config import TrainConfig
+from fader.train.draws import Draws
+from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values
+
+__all__ = ["Critics", "EditingLosses", "patch_loss"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Critics:
+    """The networks that the autoencoder learns from."""
+
+    latent: LatentDiscriminator
+    """Reads attributes from the latent, which it should not be able to."""
+    adversary: LatentAdversary
+    """How it is read."""
+    patch: PatchDiscriminator | None
+    """Tells edits from real images."""
+    guide: Classifier | None
+    """Reads attributes from edits, which it should be able to."""
+
+
+class EditingLosses(nn.Module):
+    """The autoencoder's losses: a module, because DistributedDataParallel averages a module's gradients."""
+
+    def __init__(
+        self, autoencoder: AutoEncoder, critics: Critics, attributes: AttributeSet, config: TrainConfig
+    ) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.critics, self.attributes, self.config = critics, attributes, config
+
+    def forward(
+        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the losses, unweighted, by their names in `Metrics`, and the edited images.
+
+        Args:
+            images_NCHW: (N, 3, S, S) in [-1, 1].
+            labels_NK: What they show; see `fader.train.objectives`.
+            edited_NK: What they shall show.
+            draws: Source of randomness.
+        """
+        n, critics = len(images_NCHW), self.critics
+        latents = self.autoencoder.encode(images_NCHW)
+        others_NK = other_values(labels_NK, self.attributes, draws)
+        outputs_NO = critics.latent(self.autoencoder.discriminated(latents))
+        edited_NA = columns(edited_NK, self.attributes)
+        # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
+        rendering = self.autoencoder.render(
+            [torch.cat([latent, latent]) for latent in latents],
+            torch.cat([columns(labels_NK, self.attributes), edited_NA]),
+        )
+        edited_NCHW = rendering.image[n:]
+        none = images_NCHW.new_zeros(())
+        losses = {
+            "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
+            "latent_adversary": critics.adversary.encoder_loss(outputs_NO, labels_NK, others_NK),
+            "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
+            "patch": none,
+            "colour": none,
+            "feedback": none,
+            "monotonicity": none,
+        }
+        if critics.guide is not None:
+            guess_NA = critics.guide(augment(edited_NCHW, draws))
+            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
+            losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
+        if critics.patch is not None:
+            score = critics.patch(edited_NCHW, edited_NA).float()
+            losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+        if self.config.colour_weight:
+            losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
+        return losses, edited_NCHW
+
+    def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
+        continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]
+        if not continuous or not self.config.monotonicity_weight or self.critics.guide is None:
+            return guess_NA.new_zeros(())
+        with torch.no_grad():
+            before_NK = self._seen(self.critics.guide(images_NCHW))
+        change_NK = self._seen(guess_NA) - before_NK
+        return monotonicity_loss(change_NK[:, continuous], moved_NK[:, continuous])
+
+    def _seen(self, logits_NA: Tensor) -> Tensor:
+        """Return (N, K): how much of each slider a classifier sees, in logits."""
+        last = [self.attributes.slice(name).stop - 1 for name in self.attributes.names]
+        first = [self.attributes.slice(name).start for name in self.attributes.names]
+        return logits_NA[:, last].float() - logits_NA[:, first].float()
+
+
+def patch_loss(
+    discriminator: nn.Module, real: tuple[Tensor, Tensor], edited: tuple[Tensor, Tensor], smoothing: float
+) -> Tensor:
+    """Real images with their attributes are real; edits, and real images with others' attributes, are not.
+
+    Args:
+        discriminator: Reads images and columns.
+        real: Images and their columns.
+        edited: Images and the columns that they were drawn for.
+        smoothing: What real images lack to 1.
+    """
+    n = len(real[0])
+    # One pass, because DistributedDataParallel allows one before it wants the gradients.
+    scores = discriminator(
+        torch.cat([real[0], edited[0], real[0]]), torch.cat([real[1], edited[1], edited[1]])
+    ).float()
+    right, fake, wrong = scores[:n], scores[n : 2 * n], scores[2 * n :]
+    loss = functional.binary_cross_entropy_with_logits(right, torch.full_like(right, 1 - smoothing))
+    for score in (fake, wrong):
+        loss = loss + 0.5 * functional.binary_cross_entropy_with_logits(score, torch.zeros_like(score))
+    return loss

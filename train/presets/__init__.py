@@ -1,0 +1,1 @@
+"""Settings that people begin with, as TOML files that hold what differs from `TrainConfig`'s defaults."""

@@ -1,0 +1,62 @@
+"""What a run needs to go on exactly: networks as they are trained, and their optimisers, beside the average.
+
+Everything random is a function of the seed and the iteration (see draws.py), so no generator is stored.
+"""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from fader.errors import BundleError
+from fader.models import load_checkpoint, load_networks, load_tensors
+from fader.train.trainer import Trainer
+
+__all__ = ["begin_with", "networks", "restore", "tensors"]
+
+TRAINED = "trained_autoencoder"
+
+
+def networks(trainer: Trainer) -> dict[str, nn.Module]:
+    """Return the networks to write beside the averaged autoencoder and the judge, by name."""
+    named = {**trainer.networks, TRAINED: trainer.autoencoder}
+    del named["autoencoder"]
+    return named | ({"guide": trainer.guide} if trainer.guide is not None else {})
+
+
+def tensors(trainer: Trainer) -> dict[str, Tensor]:
+    """Return the optimisers' state, "optimiser.<network>.<parameter>.<name>"."""
+    return {
+        f"optimiser.{network}.{parameter}.{name}": value
+        for network, optimiser in trainer.optimisers.items()
+        for parameter, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def begin_with(trainer: Trainer, folder: Path) -> None:
+    """Take the autoencoder's and the discriminators' weights out of a checkpoint.
+
+    Raises:
+        BundleError: they are not there or do not fit this run's networks.
+    """
+    load_networks(folder, trainer.networks)
+    trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
+
+
+def restore(trainer: Trainer, folder: Path) -> None:
+    """Put a trainer where it was when it wrote a checkpoint.
+
+    Raises:
+        BundleError: the checkpoint is damaged, holds no optimisers' state, or is of other networks.
+    """
+    named = {**trainer.networks, TRAINED: trainer.autoencoder, "autoencoder": trainer.averaged}
+    load_networks(folder, named)
+    for network, optimiser in trainer.optimisers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in load_tensors(folder, f"optimiser.{network}.").items():
+            parameter, name = key.split(".")
+            state.setdefault(int(parameter), {})[name] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    trainer.iteration = int(load_checkpoint(folder).training["iterations"])
+    if trainer.iteration and not all(optimiser.state for optimiser in trainer.optimisers.values()):
+        raise BundleError(f"{folder} holds no state to go on from: name a run whose last checkpoint does")
