@@ -1,31 +1,51 @@
 """The adversary on images: it asks whether a patch looks real, and whether it looks like its attributes.
 
-Source: PatchGAN (Isola et al. 2017), with the strides of the published Fader Networks; the attribute input is
-RelGAN's idea.
+Source: PatchGAN (Isola et al. 2017), by default with strides and norm of the published Fader Networks; the
+attribute input is RelGAN's idea, spectral norm that of Miyato et al. 2018.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from fader.models.layers import LEAK, attribute_maps
 
 __all__ = ["PatchDiscriminator"]
 
-STRIDES = (2, 2, 2, 1, 1)
+HALVINGS = 3
 
 
 class PatchDiscriminator(nn.Module):
-    """Five 4 x 4 convolutions to one logit for each patch."""
+    """4 x 4 convolutions to one logit for each patch: some halve the resolution, the last two do not."""
 
-    def __init__(self, *, init_fm: int = 32, max_fm: int = 512, n_columns: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        init_fm: int = 32,
+        max_fm: int = 512,
+        n_columns: int = 0,
+        halvings: int = HALVINGS,
+        spectral: bool = False,
+    ) -> None:
+        """Make the layers.
+
+        Args:
+            init_fm: Feature maps after the first layer; each layer doubles them.
+            max_fm: Feature maps at most.
+            n_columns: Attribute columns to read, 0 for none.
+            halvings: Layers of stride 2; a patch is 14, 30, 70, 142 pixels wide for 1, 2, 3, 4.
+            spectral: Whether weights are divided by their largest singular value, instead of batch norm.
+        """
         super().__init__()
         channels = 3 + n_columns
         layers: list[nn.Module] = []
-        for i, stride in enumerate(STRIDES):
-            last = i == len(STRIDES) - 1
+        strides = (2,) * halvings + (1, 1)
+        for i, stride in enumerate(strides):
+            last = i == len(strides) - 1
             outputs = 1 if last else min(init_fm * 2**i, max_fm)
-            layers.append(nn.Conv2d(channels, outputs, 4, stride, 1))
-            if i > 0 and not last:
+            layer: nn.Module = nn.Conv2d(channels, outputs, 4, stride, 1)
+            layers.append(spectral_norm(layer) if spectral else layer)
+            if i > 0 and not last and not spectral:
                 layers.append(nn.BatchNorm2d(outputs))
             if not last:
                 layers.append(nn.LeakyReLU(LEAK))
@@ -37,7 +57,7 @@ class PatchDiscriminator(nn.Module):
         """Return one logit for each patch; the published models' score is the mean of their sigmoids.
 
         Args:
-            images_NCHW: (N, 3, H, W) in [-1, 1], H and W at least 32.
+            images_NCHW: (N, 3, H, W) in [-1, 1], H and W at least 4 * 2 ** halvings.
             values_NA: (N, n_columns), read only by a discriminator made with columns.
 
         Returns:

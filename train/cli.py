@@ -55,7 +55,7 @@ def train_command(
         float, typer.Option(help="Weight of the latent adversary after its ramp.")
     ] = 0.01,
     feedback_weight: Annotated[float, typer.Option(help="Weight of the guide's feedback.")] = 0.02,
-    patch_weight: Annotated[float, typer.Option(help="Weight of the patch adversary.")] = 0.02,
+    patch_weight: Annotated[float, typer.Option(help="Weight of the patch adversary.")] = 0.2,
     mask: Annotated[bool, typer.Option(help="Draw a mask and keep the image outside it.")] = True,
     held_out: Annotated[int, typer.Option(help="Images kept for evaluation.")] = 1500,
     seed: Annotated[int, typer.Option(help="Of weights, order and flips.")] = 0,

@@ -13,7 +13,15 @@ __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["float32", "bfloat16"]
 
-COUNTS = ("iterations", "evaluate_every", "held_out", "classifier_epochs", "discriminator_steps")
+PATCH_MIN_SIZE = 8
+COUNTS = (
+    "iterations",
+    "evaluate_every",
+    "held_out",
+    "classifier_epochs",
+    "discriminator_steps",
+    "patch_halvings",
+)
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
 FROM_0 = (
     "latent_weight",
@@ -26,8 +34,11 @@ FROM_0 = (
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
-CHOICES = {"precision": get_args(Precision), "continuous_adversary": ("bins", "regression")}
-PATCH_MIN_SIZE = 32
+CHOICES = {
+    "precision": get_args(Precision),
+    "continuous_adversary": ("bins", "regression"),
+    "patch_norm": ("batch", "spectral"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +90,17 @@ class TrainConfig:
     """Bins of a continuous attribute."""
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
-    patch_weight: float = 0.02
-    """Weight of the patch adversary on edited images, of 32 px or more; 0 is the paper's method."""
+    patch_weight: float = 0.2
+    """Weight of the patch adversary on edited images; 0 is the paper's method."""
+    patch_halvings: int = 4
+    """Layers of the patch discriminator that halve the resolution; small images take fewer."""
+    patch_norm: Literal["batch", "spectral"] = "spectral"
+    """What keeps the patch discriminator from winning: the published one has batch norm."""
     patch_smoothing: float = 0.2
     """What the patch discriminator's target for real images lacks to 1."""
-    mask_weight: float = 0.03
+    mask_weight: float = 0.01
     """Weight of the mean of the mask on edited images."""
-    colour_weight: float = 0.2
+    colour_weight: float = 0.05
     """Weight of the mean absolute change of chroma by an edit: sliders move shapes and shades, not tints."""
     monotonicity_weight: float = 0.02
     """Weight of the demand that what the guide sees of a continuous attribute moves with its slider."""

@@ -4,6 +4,7 @@ Source: Lample et al. 2017, section 3.2. Shapes: N images, A attribute columns, 
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -87,7 +88,13 @@ class Trainer:
             self.guide = processes.place(guide.eval().requires_grad_(False))
         self.patch_discriminator: PatchDiscriminator | None = None
         if config.patch_weight:
-            patch = PatchDiscriminator(init_fm=config.init_fm, n_columns=attributes.n_columns)
+            patch = PatchDiscriminator(
+                init_fm=config.init_fm,
+                n_columns=attributes.n_columns,
+                # What is left of an image must be 4 pixels wide for the last two layers.
+                halvings=min(config.patch_halvings, int(math.log2(config.image_size / 4))),
+                spectral=config.patch_norm == "spectral",
+            )
             self.patch_discriminator = processes.place(patch)
         self.averaged = copy.deepcopy(self.autoencoder).eval().requires_grad_(False)
         critics = Critics(

@@ -16,6 +16,7 @@ WITHOUT_NAMES = {
     "fader.runtime.faces",
     "fader.train.data",
     "fader.train.evaluation",
+    "fader.train.presets",
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(fader.__path__, "fader."))
 

@@ -35,7 +35,7 @@ NAN, INFINITE = float("nan"), float("inf")
         ({"latent_ramp": -1}, "latent_ramp = -1: expected a finite number, 0 or more"),
         ({"batch_size": 1}, "batch_size = 1: expected 2 or more"),
         ({"average": 1.0}, "average = 1.0: expected 0 to 1, without 1"),
-        ({"image_size": 16}, "patch_weight = 0.02: expected 0 for images under 32 px"),
+        ({"image_size": 4, "n_layers": 2}, "patch_weight = 0.2: expected 0 for images under 8 px"),
         ({"image_size": 100}, "image_size = 100: expected a multiple of 8 for 3 layers"),
         ({"n_skip": 3}, "n_skip = 3: expected 0 to 2"),
         ({"upsampling": "cubic"}, "upsampling = 'cubic': expected one of"),
@@ -49,7 +49,7 @@ def test_a_wrong_setting_is_refused_with_what_was_expected(options: dict[str, An
 
 
 def test_small_images_are_trained_without_the_patch_adversary() -> None:
-    assert tiny_config(image_size=16, patch_weight=0).image_size == 16
+    assert tiny_config(image_size=4, n_layers=2, patch_weight=0).image_size == 4
 
 
 def test_the_defaults_fit_each_other() -> None:
