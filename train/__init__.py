@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from fader.train.config import TrainConfig
     from fader.train.data.labels import Labels, read_celeba_labels
     from fader.train.data.preparation import Prepared, prepare
-    from fader.train.observer import Progress
     from fader.train.run import resume, train
+    from fader.train.session import Progress, Session
 
 __all__ = [
     "Labels",
     "Prepared",
     "Progress",
+    "Session",
     "TrainConfig",
     "prepare",
     "read_celeba_labels",
@@ -28,7 +29,8 @@ __all__ = [
 _HOMES = {
     "Labels": "data.labels",
     "Prepared": "data.preparation",
-    "Progress": "observer",
+    "Progress": "session",
+    "Session": "session",
     "TrainConfig": "config",
     "prepare": "data.preparation",
     "read_celeba_labels": "data.labels",

@@ -5,7 +5,7 @@ import platform
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +15,10 @@ from fader.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fader.train.config import Precision, TrainConfig
+    from fader.train.config import TrainConfig
     from fader.train.data.preparation import Prepared
-    from fader.train.observer import Progress
+    from fader.train.inputs import Inputs
+    from fader.train.session import Progress
 
 __all__ = ["app", "main"]
 
@@ -26,101 +27,220 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 EXAMPLES = """
 Examples:
 
-    fader-train faces.zip list_attr.txt runs/faces --attr Eyeglasses --attr Smiling --minutes 90
+    fader-train faces.zip list_attr.txt runs/faces --attr Eyeglasses=3 --attr Smiling --minutes 90
 
-    fader-train img_align_celeba list_attr_celeba.txt runs/celeba --attr Eyeglasses=4 --attr Male --size 128
+    fader-train img_align_celeba list_attr_celeba.txt runs/celeba --attr Male --preset paper-256
+
+    fader-train --resume runs/faces
+
+    torchrun --nproc-per-node=8 -m fader.train faces.zip list_attr.txt runs/faces --attr Smiling
 """
+DATA, METHOD, RUN = "Data", "Method", "Run"
 
 
 @app.command(epilog=EXAMPLES)
 def train_command(
-    images: Annotated[Path, typer.Argument(help="Folder or zip archive with the images.")],
-    labels: Annotated[Path, typer.Argument(help="Label file in CelebA's format (list_attr_celeba.txt).")],
-    out: Annotated[Path, typer.Argument(help="Folder of the run; made.")],
+    images: Annotated[Path | None, typer.Argument(help="Folder or zip archive with the images.")] = None,
+    labels: Annotated[Path | None, typer.Argument(help="Label file.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="Folder of the run; made.")] = None,
     attr: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            "--attr", help="Attribute to train; NAME=3 draws images that have it three times as often."
+            "--attr",
+            help="Attribute to train; NAME=3 draws images that have it three times as often.",
+            rich_help_panel=DATA,
         ),
-    ],
+    ] = None,
     edit_share: Annotated[
         list[str] | None,
-        typer.Option("--edit-share", help="NAME=2: change this attribute twice as often as others."),
+        typer.Option(
+            "--edit-share",
+            help="NAME=2: change this attribute twice as often as others.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    size: Annotated[int, typer.Option(help="Height and width of the model's images, pixels.")] = 128,
-    iterations: Annotated[int, typer.Option(help="Updates.")] = 100_000,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Images in an update.")] = 32,
-    latent_weight: Annotated[
-        float, typer.Option(help="Weight of the latent adversary after its ramp.")
-    ] = 0.01,
-    feedback_weight: Annotated[float, typer.Option(help="Weight of the guide's feedback.")] = 0.02,
-    patch_weight: Annotated[float, typer.Option(help="Weight of the patch adversary.")] = 0.2,
-    mask: Annotated[bool, typer.Option(help="Draw a mask and keep the image outside it.")] = True,
-    held_out: Annotated[int, typer.Option(help="Images kept for evaluation.")] = 1500,
-    seed: Annotated[int, typer.Option(help="Of weights, order and flips.")] = 0,
-    precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16: faster where the processor has it (avx512_bf16, amx).")
-    ] = "float32",
-    start: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoint of the same networks to begin with; guide and judge are trained anew."),
+    held_out: Annotated[
+        int | None, typer.Option(help="Images kept for evaluation.", rich_help_panel=DATA)
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for aligned images; default: the user's cache.")
+        Path | None,
+        typer.Option(help="Folder for aligned images; default: the user's cache.", rich_help_panel=DATA),
     ] = None,
     detector: Annotated[
-        Path | None, typer.Option(help="Bundle whose detector finds the faces; default: the shipped one.")
+        Path | None,
+        typer.Option(
+            help="Bundle whose detector finds the faces; default: the shipped one.", rich_help_panel=DATA
+        ),
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Source and licence of the images, for the model card.")
+        str,
+        typer.Option(help="Source and licence of the images, for the model card.", rich_help_panel=DATA),
     ] = "not stated",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that align images.")] = 2,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that align images.", rich_help_panel=DATA)
+    ] = 2,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Settings to begin with: fast-64, fast-128, paper-256, reference-256.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "fast-128",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with settings of your own, over the preset's.", rich_help_panel=METHOD),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Height and width of the model's images, pixels.", rich_help_panel=METHOD),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images in an update.", rich_help_panel=METHOD)
+    ] = None,
+    latent_weight: Annotated[
+        float | None,
+        typer.Option(help="Weight of the latent adversary after its ramp.", rich_help_panel=METHOD),
+    ] = None,
+    feedback_weight: Annotated[
+        float | None, typer.Option(help="Weight of the guide's feedback.", rich_help_panel=METHOD)
+    ] = None,
+    patch_weight: Annotated[
+        float | None, typer.Option(help="Weight of the patch adversary.", rich_help_panel=METHOD)
+    ] = None,
+    mask: Annotated[
+        bool | None,
+        typer.Option(
+            "--mask/--no-mask",
+            help="Draw a mask and keep the image outside it.",
+            rich_help_panel=METHOD,
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, or bfloat16: faster on GPUs and on processors with avx512_bf16 or amx.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights, order and flips.", rich_help_panel=METHOD)
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Updates.", rich_help_panel=RUN)] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this time.", rich_help_panel=RUN)] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Checkpoint of the same networks to begin with; guide and judge are trained anew.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on with the run in this folder, exactly; nothing else need be said.", rich_help_panel=RUN
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress bar.", rich_help_panel=RUN)
+    ] = False,
 ) -> None:
-    """Train sliders from a folder of faces and a label file.
+    """Train sliders from a folder of images and a label file.
 
     Faces are found and aligned by the code that fader-run uses, once; the aligned images are cached. Then two
-    classifiers are trained (one guides the training, the other judges it), then the autoencoder against its
-    adversaries. Checkpoints, pictures and a log lie in the run's folder; fader-export makes a bundle of it.
+    classifiers are trained (the guide tells the autoencoder whether an edit shows, the judge only measures),
+    then the autoencoder against its adversaries. Checkpoints, pictures and logs lie in the run's folder;
+    fader-export makes a bundle of it. Ctrl-C stops after a whole iteration; --resume goes on.
     """
-    from fader.train.config import TrainConfig
-    from fader.train.run import train
-    from fader.train.run_folder import require_new
+    from fader.train.distributed import processes
+    from fader.train.inputs import Inputs
+    from fader.train.run_folder import read_config, require_new
+    from fader.train.settings import config_from, read_preset, read_settings
 
-    require_new(out)
-    config = TrainConfig(
-        attributes=tuple(sorted(_pairs(attr))),
-        oversample={name: factor for name, factor in _pairs(attr).items() if factor != 1},
-        swap=_pairs(edit_share or []),
-        image_size=size,
-        iterations=iterations,
-        batch_size=batch_size,
-        latent_weight=latent_weight,
-        feedback_weight=feedback_weight,
-        patch_weight=patch_weight,
-        mask=mask,
-        held_out=held_out,
-        seed=seed,
-        precision=cast("Precision", precision),
-    )
-    prepared = _prepare(config, images, labels, cache, detector, workers, quiet=quiet)
+    if resume is not None:
+        if images is not None or attr:
+            raise typer.BadParameter("--resume takes all else from the run: give no images and no attributes")
+        settings, inputs, folder = read_config(resume), Inputs.read(resume), resume
+    else:
+        if images is None or labels is None or out is None or not attr:
+            raise typer.BadParameter("expected IMAGES LABELS OUT and --attr NAME, or --resume RUN")
+        require_new(out)
+        pairs = _pairs(attr)
+        options = {
+            "attributes": sorted(pairs),
+            "oversample": {name: factor for name, factor in pairs.items() if factor != 1},
+            "swap": _pairs(edit_share or []),
+            "image_size": size,
+            "iterations": iterations,
+            "batch_size": batch_size,
+            "latent_weight": latent_weight,
+            "feedback_weight": feedback_weight,
+            "patch_weight": patch_weight,
+            "mask": mask,
+            "held_out": held_out,
+            "seed": seed,
+            "precision": precision,
+        }
+        said = {name: value for name, value in options.items() if value not in (None, {})}
+        settings = config_from(read_preset(preset), read_settings(config) if config else {}, said)
+        inputs = Inputs(
+            images=images,
+            labels=labels,
+            cache=cache,
+            detector=detector,
+            licence=licence,
+            command=_command([images, labels, out, cache, detector, start, config]),
+        )
+        folder = out
+    with processes() as those:
+        quiet = quiet or not those.leads
+        if not those.leads:
+            those.wait()
+        prepared = _prepare(settings, inputs, workers, quiet=quiet)
+        if those.leads:
+            those.wait()
+        figures = _run(settings, inputs, prepared, folder, minutes, start, those, quiet, again=bool(resume))
+    if those.leads:
+        _show(figures, folder)
+
+
+def _run(
+    settings: "TrainConfig",
+    inputs: "Inputs",
+    prepared: "Prepared",
+    folder: Path,
+    minutes: float | None,
+    start: Path | None,
+    those: Any,
+    quiet: bool,
+    *,
+    again: bool,
+) -> dict[str, float]:
+    from fader.train.run import resume, train
+    from fader.train.session import Session
+
     about = {
-        "data": images.resolve().name,
-        "licence": licence,
-        "command": _command([images, labels, out, cache, detector, start]),
+        "data": inputs.images.resolve().name,
+        "licence": inputs.licence,
+        "command": inputs.command,
         "machine": f"{os.cpu_count()} processors, {platform.machine()}",
         "images": len(prepared.data),
         "images_without_face": prepared.n_without_face,
         "images_turned_away": prepared.n_turned,
     }
-    with progress("train", unit="steps", total=iterations, quiet=quiet) as bar:
-        figures = train(
-            config, prepared.data, out, about=about, minutes=minutes, start=start, observe=_Show(bar)
+    with progress("train", unit="steps", total=settings.iterations, quiet=quiet) as bar:
+        session = Session(minutes=minutes, processes=those, observe=_Show(bar))
+        if again:
+            return resume(prepared.data, folder, about=about, session=session)
+        return train(
+            settings, prepared.data, folder, about=about, inputs=inputs, start=start, session=session
         )
+
+
+def _show(figures: dict[str, float], folder: Path) -> None:
     for name, value in figures.items():
         typer.echo(f"{name:24} {value:7.2f}" if name == "psnr_db" else f"{name:24} {value:7.1%}")
-    typer.echo(f"best checkpoint: {out / 'checkpoints' / 'best'}\nnext: fader-export {out}")
+    typer.echo(f"best checkpoint: {folder / 'checkpoints' / 'best'}\nnext: fader-export {folder}")
 
 
 def _command(paths: "Sequence[Path | None]") -> str:
@@ -144,44 +264,37 @@ def _pairs(options: list[str]) -> dict[str, float]:
     return pairs
 
 
-def _prepare(
-    config: "TrainConfig",
-    images: Path,
-    labels: Path,
-    cache: Path | None,
-    detector: Path | None,
-    workers: int,
-    *,
-    quiet: bool,
-) -> "Prepared":
+def _prepare(settings: "TrainConfig", inputs: "Inputs", workers: int, *, quiet: bool) -> "Prepared":
     import platformdirs
 
     from fader.bundle import Bundle, shipped_bundle
     from fader.train.data.labels import read_celeba_labels
     from fader.train.data.preparation import prepare
 
-    read = read_celeba_labels(labels)
+    read = read_celeba_labels(inputs.labels)
     with progress("align", unit="images", total=len(read.images), quiet=quiet) as bar:
         return prepare(
             read,
-            images,
-            names=config.attributes,
-            size=config.image_size,
-            detector=Bundle(detector or shipped_bundle()),
-            cache=cache or platformdirs.user_cache_path("fader") / "aligned",
+            inputs.images,
+            names=settings.attributes,
+            size=settings.image_size,
+            detector=Bundle(inputs.detector or shipped_bundle()),
+            cache=inputs.cache or platformdirs.user_cache_path("fader") / "aligned",
             workers=workers,
             on_image=bar.at,
         )
 
 
 class _Show:
-    """Turns a run's progress into the bar."""
+    """Turns a run's progress into the bar, and alarms into lines."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
 
     def __call__(self, progress: "Progress") -> None:
         self._bar.at(progress.done, progress.total, f"{progress.phase} {progress.note}")
+        if progress.alarm:
+            typer.echo(f"warning: {progress.alarm}", err=True)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The adversarial loop: updates, evaluations, checkpoints, alarms, and an end that loses nothing."""
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -16,8 +17,8 @@ from fader.train.alarms import alarm
 from fader.train.data.dataset import Batches
 from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.interruption import Interruption
-from fader.train.observer import Observer, Progress
 from fader.train.run_folder import RunFolder
+from fader.train.session import Progress, Session
 from fader.train.splits import Splits, draw_weights
 from fader.train.state import networks, tensors
 from fader.train.trainer import Metrics, Trainer
@@ -58,9 +59,10 @@ class Loop:
         self.before_s = 60 * float(_training(run, "last").get("minutes", 0.0))
         self.started = time.monotonic()
 
-    def go(self, minutes: float | None, observe: Observer) -> dict[str, float]:
-        """Train to the last iteration or for some minutes; return the best checkpoint's figures."""
+    def go(self, session: Session) -> dict[str, float]:
+        """Train to the last iteration or for the session's minutes; return the best checkpoint's figures."""
         config, trainer = self.trainer.config, self.trainer
+        limit_s = math.inf if session.minutes is None else 60 * session.minutes
         if trainer.processes.leads:
             self.run.forget_after(trainer.iteration)
             if not trainer.iteration:
@@ -69,7 +71,7 @@ class Loop:
         with Interruption() as interruption, ahead as batches, closing(self.run):
             for images_NCHW, labels_NK in batches if trainer.iteration < config.iterations else ():
                 metrics = trainer.update(images_NCHW, labels_NK)
-                late = minutes is not None and time.monotonic() - self.started > 60 * minutes
+                late = time.monotonic() - self.started > limit_s
                 interrupted, late = trainer.processes.agree(interruption.signal is not None, late)
                 done, words = trainer.iteration, ""
                 if done % config.evaluate_every == 0 or done == config.iterations or late:
@@ -77,7 +79,7 @@ class Loop:
                 elif interrupted and trainer.processes.leads:
                     # Nobody has measured these weights.
                     self.save("last", {})
-                observe(
+                session.observe(
                     Progress(
                         phase="autoencoder",
                         done=done,

@@ -13,16 +13,18 @@ from fader.models import Checkpoint, Classifier, load_checkpoint, load_networks
 from fader.train.adversary import LatentAdversary
 from fader.train.config import TrainConfig
 from fader.train.data.dataset import AlignedSet, Subset
-from fader.train.distributed import ALONE, Processes
 from fader.train.fit_classifier import balanced_accuracy, classifier_shape, fit_classifier
+from fader.train.inputs import Inputs
 from fader.train.loop import Loop
-from fader.train.observer import Observer, Progress
 from fader.train.run_folder import RunFolder, read_config, require_new
+from fader.train.session import Observer, Progress, Session
 from fader.train.splits import Splits
 from fader.train.state import begin_with, restore
 from fader.train.trainer import Trainer
 
 __all__ = ["resume", "train"]
+
+ALONE_TO_THE_END = Session()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +42,9 @@ def train(
     folder: Path,
     *,
     about: Mapping[str, Any],
-    minutes: float | None = None,
+    inputs: Inputs | None = None,
     start: Path | None = None,
-    processes: Processes = ALONE,
-    observe: Observer = lambda _: None,
+    session: Session = ALONE_TO_THE_END,
 ) -> dict[str, float]:
     """Train a model.
 
@@ -52,11 +53,10 @@ def train(
         data: Aligned images of config.image_size with the attributes that the settings name.
         folder: The run's folder; made.
         about: What the checkpoint should tell its readers: data, licence, command.
-        minutes: Stop after this time, None to go on to the last iteration.
+        inputs: Where the data came from, kept for those who go on with the run.
         start: Checkpoint of the same networks whose autoencoder and discriminators this run begins with; its
             guide and judge are trained anew.
-        processes: This process among those that train together.
-        observe: Called often with the progress.
+        session: For how long, by which processes, and who is told.
 
     Returns:
         The figures of the best checkpoint.
@@ -70,13 +70,15 @@ def train(
     """
     _require_fit(data, config)
     splits = Splits.of(data, config.held_out)
-    processes.rows(config.batch_size)
-    if processes.leads:
+    session.processes.rows(config.batch_size)
+    if session.processes.leads:
         require_new(folder)
     run = RunFolder(folder)
-    if processes.leads:
+    if session.processes.leads:
         run.write_config(config)
-    return _go(config, splits, run, about, minutes, processes, observe, start=start)
+        if inputs is not None:
+            inputs.write(folder)
+    return _go(config, splits, run, about, session, start=start)
 
 
 def resume(
@@ -84,9 +86,7 @@ def resume(
     folder: Path,
     *,
     about: Mapping[str, Any],
-    minutes: float | None = None,
-    processes: Processes = ALONE,
-    observe: Observer = lambda _: None,
+    session: Session = ALONE_TO_THE_END,
 ) -> dict[str, float]:
     """Go on with a run as if it had not been interrupted; arguments, result and errors as of `train`.
 
@@ -94,9 +94,7 @@ def resume(
     """
     config = read_config(folder)
     _require_fit(data, config)
-    return _go(
-        config, Splits.of(data, config.held_out), RunFolder(folder), about, minutes, processes, observe
-    )
+    return _go(config, Splits.of(data, config.held_out), RunFolder(folder), about, session)
 
 
 def _go(
@@ -104,9 +102,7 @@ def _go(
     splits: Splits,
     run: RunFolder,
     about: Mapping[str, Any],
-    minutes: float | None,
-    processes: Processes,
-    observe: Observer,
+    session: Session,
     *,
     start: Path | None = None,
 ) -> dict[str, float]:
@@ -115,7 +111,7 @@ def _go(
     # Weights and dropout draw from torch's own generator, which is the caller's.
     with torch.random.fork_rng():
         known = _known(last, config)
-        readers = known or _fit_readers(splits, attributes, config, observe)
+        readers = known or _fit_readers(splits, attributes, config, session.observe)
         adversary = LatentAdversary(
             attributes,
             splits.training.labels_NK,
@@ -123,13 +119,13 @@ def _go(
             n_bins=config.n_bins,
         )
         torch.manual_seed(config.seed)
-        trainer = Trainer(config, attributes, readers.guide, adversary, processes)
+        trainer = Trainer(config, attributes, readers.guide, adversary, session.processes)
         if known:
             restore(trainer, last)
         elif start is not None:
             begin_with(trainer, start)
         loop = Loop(trainer, readers.judge, splits, run, {**about, **readers.about})
-        return loop.go(minutes, observe)
+        return loop.go(session)
 
 
 def _require_fit(data: AlignedSet, config: TrainConfig) -> None:

@@ -14,6 +14,7 @@ from fader.lazy import lazy_names
 WITHOUT_NAMES = {
     "fader.models.pretrained",
     "fader.runtime.faces",
+    "fader.train.__main__",
     "fader.train.data",
     "fader.train.evaluation",
     "fader.train.presets",

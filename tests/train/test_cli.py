@@ -191,12 +191,16 @@ def test_from_pictures_to_a_checkpoint(
     assert said["images_without_face"] == said["images_turned_away"] == 0
     assert said["configuration"]["oversample"] == {"Smiling": 2.0}
     assert said["configuration"]["swap"] == {"Turned": 1.5}
-    everything = "".join(path.read_text() for path in out.rglob("*.json"))
+    everything = "".join(path.read_text() for path in out.rglob("checkpoint.json"))
     assert str(tmp_path) not in everything
     assert str(faces) not in everything
 
     again = fader_train(*words)
     assert "holds a run already: choose another folder" in again.error()
+
+    gone_on = fader_train("--resume", out, "-q")
+    assert gone_on.code == 0, gone_on.err
+    assert gone_on.out.splitlines()[:-1] == done.out.splitlines()[:-1]
 
 
 def test_a_bar_on_stderr_shows_the_progress_where_it_is_a_terminal(

@@ -17,14 +17,15 @@ import sys
 from pathlib import Path
 import torch
 from tests.train.shapes import make_shapes, tiny_config
-from fader.train import train
+from fader.train import Session, train
 from fader.train.distributed import processes
 
 torch.set_num_threads(1)
 sizes = {"batch_size": 8, "iterations": 4, "evaluate_every": 4, "n_skip": int(sys.argv[2])}
 config = tiny_config(latent_dropout=0.0, **sizes)
 with processes() as those:
-    train(config, make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, processes=those)
+    session = Session(processes=those)
+    train(config, make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, session=session)
 """
 
 

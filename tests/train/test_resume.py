@@ -14,7 +14,7 @@ from tests.train.shapes import make_shapes, tiny_config
 
 from fader.errors import BundleError, ConfigError
 from fader.models import load_checkpoint
-from fader.train import Progress, resume, train
+from fader.train import Progress, Session, resume, train
 
 DATA = make_shapes(40)
 ABOUT = {"data": "shapes"}
@@ -60,14 +60,14 @@ def test_a_signal_ends_a_run_after_a_whole_iteration_and_it_goes_on_as_if_nothin
 ) -> None:
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(raised):
-        train(tiny_config(), DATA, tmp_path, about=ABOUT, observe=signalled_at(4, number))
+        train(tiny_config(), DATA, tmp_path, about=ABOUT, session=Session(observe=signalled_at(4, number)))
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     last = load_checkpoint(tmp_path / "checkpoints" / "last").training
     assert last["iterations"] == 5
     assert last["metrics"] == {}, "nobody has measured these weights"
     assert load_checkpoint(tmp_path / "checkpoints" / "best").training["iterations"] == 3
     seen: list[Progress] = []
-    resume(DATA, tmp_path, about=ABOUT, observe=seen.append)
+    resume(DATA, tmp_path, about=ABOUT, session=Session(observe=seen.append))
     assert [step.done for step in seen] == [6], "neither the classifiers nor the five iterations again"
     assert_same_runs(whole, tmp_path)
 
@@ -76,13 +76,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.train.shapes import make_shapes, tiny_config
-from fader.train import Progress, train
+from fader.train import Progress, Session, train
 
 def observe(progress: Progress) -> None:
     if (progress.phase, progress.done) == (sys.argv[2], int(sys.argv[3])):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(tiny_config(), make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, observe=observe)
+session = Session(observe=observe)
+train(tiny_config(), make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, session=session)
 """
 
 

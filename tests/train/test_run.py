@@ -16,7 +16,7 @@ from fader.attributes import Attribute, AttributeSet
 from fader.errors import BundleError, ConfigError, DataError
 from fader.models import load_checkpoint
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
-from fader.train import Progress, train
+from fader.train import Progress, Session, train
 from fader.train.data.dataset import AlignedSet
 
 DATA = make_shapes(40)
@@ -28,7 +28,7 @@ ABOUT = {"data": "shapes", "licence": "CC0", "command": "fader-train shapes"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder, seen = tmp_path_factory.mktemp("runs") / "shapes", list[Progress]()
-    figures = train(tiny_config(), DATA, folder, about=ABOUT, observe=seen.append)
+    figures = train(tiny_config(), DATA, folder, about=ABOUT, session=Session(observe=seen.append))
     return folder, figures, seen
 
 
@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_checkpoint_and_leaves_the_callers_randomne
 
 
 def test_a_run_stops_after_its_minutes_with_an_evaluation(tmp_path: Path) -> None:
-    figures = train(tiny_config(iterations=10_000), DATA, tmp_path, about=ABOUT, minutes=0)
+    figures = train(tiny_config(iterations=10_000), DATA, tmp_path, about=ABOUT, session=Session(minutes=0))
     last = load_checkpoint(tmp_path / "checkpoints" / "last").training
     assert last["iterations"] == 1
     assert last["metrics"] == figures
