@@ -22,9 +22,10 @@ from torch.nn import functional
 
 from fader.attributes import Attribute, AttributeSet
 
-__all__ = ["ContinuousAdversary", "LatentAdversary"]
+__all__ = ["ContinuousAdversary", "LatentAdversary", "Target"]
 
 ContinuousAdversary = Literal["bins", "regression"]
+Target = Literal["other", "uniform"]
 
 
 class LatentAdversary:
@@ -35,6 +36,7 @@ class LatentAdversary:
         attributes: AttributeSet,
         labels_NK: NDArray[np.float32],
         *,
+        target: Target = "other",
         continuous: ContinuousAdversary = "bins",
         n_bins: int = 16,
     ) -> None:
@@ -43,13 +45,15 @@ class LatentAdversary:
         Args:
             attributes: The set.
             labels_NK: (N, K) of the training images, as `fader.train.objectives` has them.
+            target: What the encoder wants the discriminator to say of categories: another one, or that all
+                are equally likely.
             continuous: What is asked about continuous attributes.
             n_bins: Bins of a continuous attribute; fewer where many images have the same value.
         """
         self._heads: list[_Classes | _Bins | _Number] = []
         start = 0
         for k, attribute in enumerate(attributes):
-            head = _head(attribute, labels_NK[:, k], continuous, n_bins)
+            head = _head(attribute, labels_NK[:, k], target, continuous, n_bins)
             head.outputs = slice(start, start + head.n_outputs)
             self._heads.append(head)
             start += head.n_outputs
@@ -91,23 +95,29 @@ class LatentAdversary:
 
 
 def _head(
-    attribute: Attribute, labels_N: NDArray[np.float32], continuous: ContinuousAdversary, n_bins: int
+    attribute: Attribute,
+    labels_N: NDArray[np.float32],
+    target: Target,
+    continuous: ContinuousAdversary,
+    n_bins: int,
 ) -> "_Classes | _Bins | _Number":
     if attribute.kind != "continuous":
-        return _Classes(attribute.n_columns)
+        return _Classes(attribute.n_columns, target)
     return _Bins(labels_N, n_bins) if continuous == "bins" else _Number()
 
 
 class _Classes:
     outputs = slice(0, 0)
 
-    def __init__(self, n: int) -> None:
-        self.n_outputs = n
+    def __init__(self, n: int, target: Target) -> None:
+        self.n_outputs, self._target = n, target
 
     def loss(self, logits_NC: Tensor, labels_N: Tensor) -> Tensor:
         return functional.cross_entropy(logits_NC, labels_N.long())
 
     def fooled(self, logits_NC: Tensor, _: Tensor, others_N: Tensor) -> Tensor:
+        if self._target == "uniform":
+            return _confusion(logits_NC)
         return functional.cross_entropy(logits_NC, others_N.long())
 
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
@@ -129,7 +139,7 @@ class _Bins:
         return functional.cross_entropy(logits_NB, self._bin(labels_N))
 
     def fooled(self, logits_NB: Tensor, _: Tensor, __: Tensor) -> Tensor:
-        return -functional.log_softmax(logits_NB.float(), dim=1).mean()
+        return _confusion(logits_NB)
 
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
         return _entropy(np.bincount(self._bin(torch.from_numpy(labels_N)).numpy(), shares_N))
@@ -148,6 +158,10 @@ class _Number:
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
         mean = np.sum(labels_N * shares_N)
         return float(np.sum(np.square(labels_N - mean) * shares_N))
+
+
+def _confusion(logits_NC: Tensor) -> Tensor:
+    return -functional.log_softmax(logits_NC.float(), dim=1).mean()
 
 
 def _entropy(shares: NDArray[np.floating[Any] | np.integer[Any]]) -> float:

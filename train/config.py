@@ -37,6 +37,7 @@ CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
 CHOICES = {
     "precision": get_args(Precision),
     "continuous_adversary": ("bins", "regression"),
+    "latent_target": ("other", "uniform"),
     "patch_norm": ("batch", "spectral"),
 }
 
@@ -81,6 +82,9 @@ class TrainConfig:
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
     latent_dropout: float = 0.3
     """Probability in the latent discriminator."""
+    latent_target: Literal["other", "uniform"] = "other"
+    """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
+    that all are equally likely."""
     discriminator_steps: int = 1
     """Updates of the latent discriminator in an iteration."""
     continuous_adversary: Literal["bins", "regression"] = "bins"

@@ -115,6 +115,7 @@ def _go(
         adversary = LatentAdversary(
             attributes,
             splits.training.labels_NK,
+            target=config.latent_target,
             continuous=config.continuous_adversary,
             n_bins=config.n_bins,
         )

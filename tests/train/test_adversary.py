@@ -87,3 +87,11 @@ def test_few_different_values_make_few_bins() -> None:
     adversary = LatentAdversary(AGE, values)
     assert adversary.n_outputs <= 4
     assert adversary.baseline(values, np.ones(30)) == pytest.approx(math.log(3))
+
+
+def test_categories_can_be_confused_instead_of_swapped() -> None:
+    adversary = LatentAdversary(HAIR, np.zeros((1, 2), np.float32), target="uniform")
+    anything = torch.zeros(3, 2)
+    even = adversary.encoder_loss(torch.zeros(3, 5), anything, anything).item()
+    assert even == pytest.approx(math.log(2) + math.log(3), rel=1e-6)
+    assert adversary.encoder_loss(5 * torch.randn(3, 5), anything, anything).item() > even
