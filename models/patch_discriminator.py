@@ -33,7 +33,7 @@ class PatchDiscriminator(nn.Module):
             init_fm: Feature maps after the first layer; each layer doubles them.
             max_fm: Feature maps at most.
             n_columns: Attribute columns to read, 0 for none.
-            halvings: Layers of stride 2; a patch is 14, 30, 70, 142 pixels wide for 1, 2, 3, 4.
+            halvings: Layers of stride 2; a patch is 16, 34, 70, 142 pixels wide for 1, 2, 3, 4.
             spectral: Whether weights are divided by their largest singular value, instead of batch norm.
         """
         super().__init__()

@@ -94,3 +94,31 @@ def test_a_classifier_that_shrinks_reads_the_mean_of_each_square() -> None:
         flat = means.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
         torch.testing.assert_close(classifier(images), classifier(flat))
         torch.testing.assert_close(classifier(images), classifier.layers(means))
+
+
+def test_spectral_norm_bounds_every_layer_and_needs_no_batch_norm() -> None:
+    torch.manual_seed(0)
+    critic = PatchDiscriminator(init_fm=4, n_columns=2, spectral=True).train()
+    images, values = torch.randn(2, 3, 32, 32), torch.eye(2)
+    for _ in range(30):  # each pass brings the estimate of the largest singular value nearer
+        critic(images, values)
+    convolutions = [module for module in critic.modules() if isinstance(module, nn.Conv2d)]
+    largest = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() for layer in convolutions]
+    assert largest == pytest.approx([1.0] * 5, abs=0.05)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in critic.modules())
+
+
+@pytest.mark.parametrize(("halvings", "width"), [(1, 16), (2, 34), (3, 70), (4, 142)])
+def test_a_patch_is_as_wide_as_documented(halvings: int, width: int) -> None:
+    critic = PatchDiscriminator(init_fm=1, max_fm=2, halvings=halvings, spectral=True)
+    images = torch.randn(1, 3, 320, 320, requires_grad=True)
+    scores = critic(images)
+    (slope,) = torch.autograd.grad(scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2], images)
+    touched = slope[0].abs().sum(dim=0).sum(dim=0).nonzero()
+    assert (touched.max() - touched.min() + 1).item() == width
+
+
+@pytest.mark.parametrize("halvings", [1, 2, 3, 4])
+def test_the_smallest_image_of_a_patch_discriminator_is_as_documented(halvings: int) -> None:
+    critic = PatchDiscriminator(init_fm=2, halvings=halvings, spectral=True)
+    assert critic(torch.zeros(1, 3, 4 * 2**halvings, 4 * 2**halvings)).shape == (1, 1, 2, 2)
