@@ -1,27 +1,31 @@
-"""What a run reports of itself on held-out images: edits that the judge sees, and what is kept.
+"""What a run reports of itself while it trains: edits that the judge sees, and what is kept.
 
-The judge was trained on other images than the classifier that gave feedback, and sees low-passed copies:
-patterns that networks read and people don't should not count. It is a necessary figure, not a sufficient one:
-look at the grids.
+The judge was trained on other images than the guide that gave feedback, and sees low-passed copies: patterns
+that networks read and people don't should not count. It is a necessary figure, not a sufficient one: look at
+the grids. For all figures there are, see `fader.train.evaluation.assess`.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fader.attributes import AttributeSet
+from fader.attributes import Attribute, AttributeSet
 from fader.image import from_model, sheet
 from fader.models import AutoEncoder, Classifier
 from fader.train.augment import low_pass
 from fader.train.data.dataset import Subset
+from fader.train.evaluation.judging import LOW_PASS, estimates
+from fader.train.evaluation.swaps import Swap, draw_swaps, kept, medians
 from fader.train.objectives import columns
 
-__all__ = ["evaluate", "grid"]
+__all__ = ["evaluate", "grid", "on_device"]
 
-LOW_PASS = 2.0
+BATCH = 64
+Said = list[NDArray[np.float32]]
 
 
 @torch.no_grad()
@@ -32,43 +36,52 @@ def evaluate(
 
     Args:
         autoencoder: In eval mode.
-        judge: In eval mode.
-        subset: Held-out images.
-        attributes: All boolean.
+        judge: In eval mode, on the same device.
+        subset: Held-out images, at least one.
+        attributes: Those of the labels.
 
     Returns:
-        "psnr_db" of the reconstruction; for each attribute "<name> added" and "<name> removed", the share
-        (0 to 1) of images whose edit the judge sees; "others kept", the share of other attributes on which
-        the judge does not change its mind. A share of no cases is left out.
+        "psnr_db" of the reconstruction; for each swap (see `fader.train.evaluation.swaps`), by its name, the
+        share (0 to 1) of images whose edit the judge sees; "others kept", the share of other attributes on
+        which the judge does not change its mind. A share of no cases is left out.
     """
     squared_error, n_values = 0.0, 0
-    seen: dict[str, list[Tensor]] = {}
-    kept: list[Tensor] = []
-    for images_NCHW, labels_NK in subset.in_order(64):
+    before: Said = []
+    after: dict[Swap, Said] = defaultdict(list)
+    others_kept: list[NDArray[np.bool_]] = []
+    medians_K = medians(subset.labels_NK)
+    for images_NCHW, labels_NK in on_device(subset, autoencoder):
         latents = autoencoder.encode(images_NCHW)
-        before_NK = _verdict(judge, images_NCHW, attributes)
         same_NCHW = autoencoder.decode(latents, columns(labels_NK, attributes))
         squared_error += float(((same_NCHW - images_NCHW) / 2).pow(2).sum())
         n_values += images_NCHW.numel()
-        for k, attribute in enumerate(attributes):
-            edited_NK = labels_NK.clone()
-            edited_NK[:, k] = 1 - labels_NK[:, k]
-            edited_NCHW = autoencoder.decode(latents, columns(edited_NK, attributes))
-            after_NK = _verdict(judge, edited_NCHW, attributes)
-            success_N = after_NK[:, k] == edited_NK[:, k]
-            seen.setdefault(f"{attribute.name} added", []).append(success_N[edited_NK[:, k] == 1])
-            seen.setdefault(f"{attribute.name} removed", []).append(success_N[edited_NK[:, k] == 0])
-            others = [i for i in range(len(attributes.names)) if i != k]
-            kept.append((after_NK == before_NK)[:, others].flatten())
-    cases = {name: torch.cat(parts) for name, parts in {**seen, "others kept": kept}.items()}
-    shares = {name: float(found.float().mean()) for name, found in cases.items() if len(found)}
+        before.append(_said(judge, images_NCHW, attributes))
+        for swap, rows, drawn in draw_swaps(autoencoder, latents, labels_NK, medians_K, attributes):
+            if len(drawn):
+                after[swap].append(_said(judge, drawn, attributes))
+                same_NK = kept(before[-1][rows], after[swap][-1], attributes)
+                others_kept.append(np.delete(same_NK, swap.k, axis=1).ravel())
     psnr_db = float(-10 * np.log10(max(squared_error / n_values, 1e-12)))
-    return {"psnr_db": psnr_db, **shares}
+    return {"psnr_db": psnr_db, **_shares(before, after, others_kept)}
 
 
-def _verdict(judge: Classifier, images_NCHW: Tensor, attributes: AttributeSet) -> Tensor:
-    logits_NA = judge(low_pass(images_NCHW, LOW_PASS))
-    return torch.stack([logits_NA[:, attributes.slice(a.name)].argmax(1) for a in attributes], dim=1)
+def _shares(before: Said, after: dict[Swap, Said], others_kept: list[NDArray[np.bool_]]) -> dict[str, float]:
+    said_K = medians(np.concatenate(before))
+    cases = {swap.name: swap.seen(np.concatenate(parts), said_K) for swap, parts in after.items()}
+    cases["others kept"] = np.concatenate(others_kept)
+    return {name: float(hits.mean()) for name, hits in cases.items() if len(hits)}
+
+
+def _said(judge: Classifier, images_NCHW: Tensor, attributes: AttributeSet) -> NDArray[np.float32]:
+    said_NK: NDArray[np.float32] = estimates(judge(low_pass(images_NCHW, LOW_PASS)), attributes).cpu().numpy()
+    return said_NK
+
+
+def on_device(subset: Subset, network: torch.nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the subset's images and labels in batches, on the network's device."""
+    device = next(network.parameters()).device
+    for images_NCHW, labels_NK in subset.in_order(BATCH):
+        yield images_NCHW.to(device), labels_NK.to(device)
 
 
 @torch.no_grad()
@@ -82,26 +95,33 @@ def grid(
 ) -> NDArray[np.uint8]:
     """Draw a row for each image: original, reconstruction, and each attribute moved to its opposite.
 
+    A categorical attribute shows all its categories instead.
+
     Args:
         autoencoder: In eval mode.
         subset: Images.
-        attributes: All boolean.
+        attributes: Those of the labels.
         positions: Which images of the subset.
-        strengths: 1 is the opposite, more exaggerates it.
+        strengths: 1 is the opposite end of a slider, more exaggerates it.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    images_NCHW, labels_NK = subset.batch(positions)
+    device = next(autoencoder.parameters()).device
+    images_NCHW, labels_NK = (part.to(device) for part in subset.batch(positions))
     latents = autoencoder.encode(images_NCHW)
-    source_NA = columns(labels_NK, attributes)
-    tiles = [images_NCHW, autoencoder.decode(latents, source_NA)]
+    tiles = [images_NCHW, autoencoder.decode(latents, columns(labels_NK, attributes))]
     for k, attribute in enumerate(attributes):
-        for strength in strengths:
-            # from 0 to strength, or from 1 to 1 - strength
-            present_N = (1 - labels_NK[:, k]) * strength + labels_NK[:, k] * (1 - strength)
-            edited_NA = source_NA.clone()
-            edited_NA[:, attributes.slice(attribute.name)] = torch.stack([1 - present_N, present_N], dim=1)
-            tiles.append(autoencoder.decode(latents, edited_NA))
-    pictures = [from_model(tile.contiguous().numpy()) for tile in tiles]
+        for moved_N in _moved(labels_NK[:, k], attribute, strengths):
+            edited_NK = labels_NK.clone()
+            edited_NK[:, k] = moved_N
+            tiles.append(autoencoder.decode(latents, columns(edited_NK, attributes)))
+    pictures = [from_model(tile.contiguous().cpu().numpy()) for tile in tiles]
     return sheet([[picture[i] for picture in pictures] for i in range(len(positions))])
+
+
+def _moved(labels_N: Tensor, attribute: Attribute, strengths: Sequence[float]) -> list[Tensor]:
+    if attribute.kind == "categorical":
+        return [torch.full_like(labels_N, c) for c in range(attribute.n_columns)]
+    # from the lower half to strength, from the upper half to 1 - strength
+    return [torch.where(labels_N < 0.5, strength, 1 - strength) for strength in strengths]
