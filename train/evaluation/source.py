@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from fader.attributes import Attribute, AttributeSet
 from fader.errors import BundleError, DataError
 from fader.models import Checkpoint
@@ -63,7 +61,7 @@ def _relabelled(data: AlignedSet, attributes: AttributeSet) -> AlignedSet:
     if data.attributes.names != attributes.names:
         raise DataError(
             f"the labels are of {', '.join(data.attributes.names)}, expected the model's "
-            f"{', '.join(attributes.names)}: name them in preparing"
+            f"{', '.join(attributes.names)}: prepare these"
         )
     labels_NK = data.labels_NK.copy()
     for k, (found, wanted) in enumerate(zip(data.attributes, attributes, strict=True)):
@@ -73,8 +71,8 @@ def _relabelled(data: AlignedSet, attributes: AttributeSet) -> AlignedSet:
                 "was trained: give the label file that it was trained with"
             )
         if found.span != wanted.span:
-            values_N = found.value_at(np.asarray(labels_NK[:, k], dtype=np.float64))  # type: ignore[arg-type]
-            labels_NK[:, k] = wanted.position(values_N)
+            low, high = (wanted.position(found.value_at(end)) for end in (0.0, 1.0))
+            labels_NK[:, k] = low + labels_NK[:, k] * (high - low)
     return replace(data, labels_NK=labels_NK, attributes=attributes)
 
 
