@@ -16,6 +16,7 @@ from fader.runtime.prefetch import prefetch
 from fader.train.alarms import alarm
 from fader.train.data.dataset import Batches
 from fader.train.evaluation.evaluate import evaluate, grid
+from fader.train.evaluation.swaps import DIRECTIONS
 from fader.train.interruption import Interruption
 from fader.train.run_folder import RunFolder
 from fader.train.session import Progress, Session
@@ -28,7 +29,6 @@ __all__ = ["Loop"]
 GRID_ROWS = 10
 AHEAD = 4
 """Batches that are read while others are trained on."""
-SWAPS = ("added", "removed")
 
 
 class Loop:
@@ -159,7 +159,7 @@ class Loop:
 
 
 def _seen(figures: Mapping[str, float]) -> float:
-    return float(np.mean([value for name, value in figures.items() if name.endswith(SWAPS)] or [0.0]))
+    return float(np.mean([value for name, value in figures.items() if name.endswith(DIRECTIONS)] or [0.0]))
 
 
 def _psnr(figures: Mapping[str, float]) -> float:

@@ -226,3 +226,36 @@ def test_a_run_cannot_begin_with_other_networks(run: Run, tmp_path: Path) -> Non
     with pytest.raises(BundleError, match="do not fit its configuration") as error:
         train(tiny_config(init_fm=8), DATA, tmp_path / "next", about=ABOUT, start=start)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_sliders_with_units_and_categories_train_as_well(tmp_path: Path) -> None:
+    """From labels of all three kinds to a model that a bundle can be made of."""
+    attributes = AttributeSet(
+        [
+            Attribute(name="Height", span=(10.0, 90.0)),
+            Attribute(name="Red"),
+            Attribute(name="Shape", categories=("disc", "square", "star")),
+        ]
+    )
+    random = np.random.default_rng(0)
+    labels = np.stack([random.random(40), DATA.labels_NK[:, 0], random.integers(0, 3, 40)], axis=1)
+    data = AlignedSet(
+        images_NHWC=DATA.images_NHWC, labels_NK=labels.astype(np.float32), attributes=attributes
+    )
+    config = tiny_config(attributes=attributes.names, oversample={"Red": 2.0}, n_bins=4, batch_size=16)
+    figures = train(config, data, tmp_path, about=ABOUT)
+    assert {"Height raised", "Height lowered", "Red added", "Shape=star added"} <= set(figures)
+    loaded = load_checkpoint(tmp_path / "checkpoints" / "last")
+    assert tuple(loaded.attributes) == tuple(attributes)
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert any(float(row["monotonicity"]) > 0 for row in rows)
+
+
+def test_oversampling_wants_a_boolean(tmp_path: Path) -> None:
+    height = AttributeSet([Attribute(name="Height", span=(10.0, 90.0))])
+    data = replace(DATA, labels_NK=DATA.labels_NK[:, :1], attributes=height)
+    config = tiny_config(attributes=("Height",), oversample={"Height": 2.0})
+    with pytest.raises(ConfigError, match="Height, which is continuous: expected boolean attributes"):
+        train(config, data, tmp_path / "run", about=ABOUT)
+    assert not (tmp_path / "run").exists()
