@@ -1,0 +1,50 @@
+"""A real browser without a screen, and a participant at its keyboard."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from tests.train.evaluation.study.participant import Participant
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[webdriver.Chrome]:
+    """Start the installed Chromium. Without one the test is skipped, or fails if FADER_REQUIRE_BROWSER=1."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    controller = shutil.which("chromedriver")
+    if browser is None or controller is None:
+        reason = "no Chromium with chromedriver: apt-get install chromium chromium-driver"
+        if os.environ.get("FADER_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{reason}; FADER_REQUIRE_BROWSER=1 asks for it")
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.add_argument("--headless=new")
+    options.add_argument("--disable-dev-shm-usage")  # a container's /dev/shm may be 64 MB
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium's sandbox refuses to run as root
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(controller))
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
+    """Sit down at an empty desk: no study was answered in this browser, and downloads go to a new folder."""
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "all"})
+    driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+    )
+    driver.get("about:blank")
+    driver.get_log("browser")
+    someone = Participant(driver, downloads)
+    someone.look_at(1280, 800)
+    return someone

@@ -1,0 +1,86 @@
+"""Somebody who answers a study in a browser, by looking at the pixels and pressing keys."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+__all__ = ["Participant"]
+
+
+class Participant:
+    """Uses the page as people do; `driver` is for what people do not do."""
+
+    def __init__(self, driver: Chrome, downloads: Path) -> None:
+        self.driver, self.downloads = driver, downloads
+
+    def look_at(self, width: int, height: int, *, phone: bool = False, scheme: str = "light") -> None:
+        """Take another screen: CSS pixels, a finger instead of a mouse, light or dark."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, page: Path) -> None:
+        self.driver.get(page.as_uri())
+
+    def start(self, name: str | None = None) -> None:
+        """Agree and begin, by the keyboard: under a name, or under the one that the page drew."""
+        self.element("#participant").click()
+        if name is not None:
+            self.element("#participant").send_keys(Keys.CONTROL + "a", Keys.NULL, name)
+        self.press(Keys.TAB, Keys.SPACE, Keys.TAB, Keys.ENTER)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            ActionChains(self.driver, duration=0).send_keys(key).perform()
+
+    def element(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def elements(self, selector: str) -> list[WebElement]:
+        return [e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
+
+    def script(self, code: str, *arguments: object) -> Any:
+        return self.driver.execute_script(code, *arguments)  # type: ignore[no-untyped-call]
+
+    @property
+    def screen(self) -> str:
+        """Which of the page's sections is shown."""
+        (shown,) = self.elements("main > section")
+        return str(shown.get_attribute("id"))
+
+    @property
+    def question(self) -> str:
+        return self.element("#question").text
+
+    @property
+    def count(self) -> str:
+        return self.element("#count").text
+
+    def pictures(self) -> list[NDArray[np.uint8]]:
+        """Return what is shown, left to right."""
+        sources = [str(image.get_attribute("src")) for image in self.elements("#task img")]
+        contents = [np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8) for source in sources]
+        return [cv2.imdecode(content, cv2.IMREAD_COLOR_RGB).astype(np.uint8) for content in contents]
+
+    def saved(self) -> Path:
+        """Wait for the newest file, whole."""
+        WebDriverWait(self.driver, 20, 0.05).until(lambda _: self._files() and not self._partial())
+        return max(self._files(), key=lambda path: path.stat().st_mtime_ns)
+
+    def _files(self) -> Sequence[Path]:
+        return list(self.downloads.glob("*.csv"))
+
+    def _partial(self) -> Sequence[Path]:
+        return list(self.downloads.glob("*.crdownload"))
