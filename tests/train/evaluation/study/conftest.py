@@ -44,7 +44,7 @@ def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
     )
     driver.get("about:blank")
-    driver.get_log("browser")
     someone = Participant(driver, downloads)
+    someone.console()
     someone.look_at(1280, 800)
     return someone

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from selenium.webdriver import ActionChains, Chrome
@@ -13,6 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from fader.image import decode_rgb
 
 __all__ = ["Participant"]
 
@@ -52,7 +53,11 @@ class Participant:
         return [e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
 
     def script(self, code: str, *arguments: object) -> Any:
-        return self.driver.execute_script(code, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(code, *arguments)
+
+    def console(self) -> list[Any]:
+        """Return what the browser complained about since the last call."""
+        return list(self.driver.get_log("browser"))  # type: ignore[no-untyped-call]
 
     @property
     def screen(self) -> str:
@@ -71,8 +76,7 @@ class Participant:
     def pictures(self) -> list[NDArray[np.uint8]]:
         """Return what is shown, left to right."""
         sources = [str(image.get_attribute("src")) for image in self.elements("#task img")]
-        contents = [np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8) for source in sources]
-        return [cv2.imdecode(content, cv2.IMREAD_COLOR_RGB).astype(np.uint8) for content in contents]
+        return [decode_rgb(base64.b64decode(source.split(",")[1]), name="a picture") for source in sources]
 
     def saved(self) -> Path:
         """Wait for the newest file, whole."""

@@ -80,7 +80,7 @@ def test_a_study_is_answered_by_keyboard_reloaded_midway_saved_and_scored(
     assert {cell.accuracy.percent for cell in table.cells.values()} == {100}
     preferred = [(p.attribute, p.condition, p.over, p.share.hits, p.share.n) for p in table.preferences]
     assert preferred == [("Eyeglasses", A, C, 2, 2), ("Smiling", A, C, 2, 2)]
-    assert participant.driver.get_log("browser") == []
+    assert participant.console() == []
 
 
 def test_mouse_and_finger_answer_as_the_keys_do(participant: Participant, page: Path) -> None:
@@ -273,7 +273,7 @@ def test_the_page_asks_nothing_of_the_network_and_could_not(participant: Partici
     code = """const done = arguments[0];
         document.addEventListener("securitypolicyviolation", (event) => done(event.violatedDirective));
         fetch("http://127.0.0.1:9/").catch(() => setTimeout(() => done("not refused"), 1000));"""
-    assert participant.driver.execute_async_script(code) == "connect-src"  # type: ignore[no-untyped-call]
+    assert participant.driver.execute_async_script(code) == "connect-src"
 
 
 CONTRASTS = """

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from tests.train.evaluation.study.faces import CONDITIONS, draw, page_data, questions
 
 from fader.errors import ConfigError
+from fader.image import decode_rgb
 from fader.train.evaluation.study import Pair, Picture, Wording, study_questions, write_study
 from fader.train.evaluation.study.key import read_key
 
@@ -82,8 +82,8 @@ def test_the_key_tells_what_every_picture_of_the_page_is(tmp_path: Path) -> None
     for item, truth in truths.items():
         picture = known[truth.source, truth.condition]
         assert (truth.present, truth.attribute) == (picture.present, picture.attribute)
-        content = np.frombuffer(base64.b64decode(images[shown[item]].split(",")[1]), np.uint8)
-        assert np.array_equal(cv2.imdecode(content, cv2.IMREAD_COLOR_RGB), picture.image)
+        content = base64.b64decode(images[shown[item]].split(",")[1])
+        assert np.array_equal(decode_rgb(content, name=item), picture.image)
 
 
 def test_a_picture_that_is_asked_about_twice_is_embedded_once(tmp_path: Path) -> None:
