@@ -156,10 +156,21 @@ def test_every_participant_has_an_order_of_their_own_and_keeps_it(
     # Six standard deviations of fair draws on either side.
     assert all(27 < first.count(condition) < 107 for condition in CONDITIONS)
     left = [step.split()[2] for order in found for step in order if " pair " in step]
-    conditions = [
-        truth.condition for o in left for pair in key.pairs.values() for i, truth in pair.items() if i == o
-    ]
-    assert 315 < conditions.count(A) < 485
+    assert all(57 < left.count(option) < 143 for pair in key.pairs.values() for option in pair)
+
+
+def test_a_file_that_lacks_a_changed_answer_is_not_called_saved(participant: Participant, page: Path) -> None:
+    participant.open(page)
+    participant.start()
+    for _ in range(N_STEPS):
+        participant.press("1")
+    participant.press("s")
+    first = participant.saved()
+    participant.press(Keys.BACKSPACE, "1")
+    assert participant.element("#saved").text == f"Saved to your downloads: {first.name}"
+    participant.press(Keys.BACKSPACE, "2")
+    assert participant.element("#saved").text == "Not saved yet."
+    assert not participant.elements("#next")
 
 
 def test_fewer_questions_for_each_participant_are_drawn_from_all(

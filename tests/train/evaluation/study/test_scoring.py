@@ -35,10 +35,14 @@ def always(truth: Truth) -> bool:
     return True
 
 
+def never(truth: Truth) -> bool:
+    return False
+
+
 def people(key: Key, folder: Path) -> list[Path]:
-    """Write the answers of a keen eye, and of somebody who says yes to everything."""
+    """Write the answers of a keen eye, and of somebody who finds everything natural and nobody smiling."""
     keen = answer_rows(key, "keen", natural=lambda t: t.condition == A, present=lambda t: t.present)
-    kind = answer_rows(key, "kind", natural=always, present=always)
+    kind = answer_rows(key, "kind", natural=always, present=never)
     return [write_answers(folder / "keen.csv", keen), write_answers(folder / "kind.csv", kind)]
 
 
