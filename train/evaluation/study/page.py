@@ -38,7 +38,7 @@ def write_study(
         seed: Of ids and orders, 0 or more. Keep it from participants: with it and this code, ids can be
             traced to positions in `questions`.
         wording: Texts; default: those of `Wording`.
-        per_participant: Ask each participant this many of the questions, drawn by their name; default: all.
+        per_participant: Ask each participant this many of `questions`, drawn by their name; default: all.
         encoding: "png" shows the pictures as they are; "jpeg" (quality 95) makes a smaller file.
 
     Returns:
