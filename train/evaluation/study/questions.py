@@ -1,6 +1,6 @@
 """What people are asked: pictures and pairs of pictures, each with the truth about it, and the words.
 
-Source: Lample et al. 2017, section 5.2 and Table 1: people said of a picture whether it looks like a real
+Source: Lample et al. 2017, Table 1: people said of a picture whether it looks like a real
 photograph (naturalness) and whether the attribute is there (accuracy).
 """
 
