@@ -30,7 +30,20 @@ Examples:
 
     fader-eval run runs/faces --group Male --group Senior --json > metrics.json
 """
+STUDY_EXAMPLES = """
+Examples:
+
+    fader-eval study make runs/faces --attr Eyeglasses --attr Smiling --faces 30
+
+    fader-eval study make runs/new --against runs/old -o study.html
+
+    fader-eval study score study.key.json answers/*.csv
+"""
 DATA, PICTURES, OUTPUT = "Data", "Pictures", "Output"
+study_app = typer.Typer(
+    rich_markup_mode="rich", help="Ask people: blind pictures, and scores of the answers."
+)
+app.add_typer(study_app, name="study")
 
 
 @app.callback()
@@ -143,6 +156,76 @@ def run_command(
         typer.echo(report.to_json(), nl=False)
     else:
         typer.echo(f"{markdown(report)}\nwritten: {target.path}")
+
+
+@study_app.command(name="make", epilog=STUDY_EXAMPLES)
+def make_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run or checkpoint to ask about.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The page; its key lies beside it.")
+    ] = Path("study.html"),
+    attr: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attr",
+            metavar="NAME",
+            help="Attribute to ask about; may be repeated.",
+            show_default="all boolean ones",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A second model, whose swaps are asked about and compared."),
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Faces for each attribute.")] = 30,
+    per_participant: Annotated[
+        int | None, typer.Option(min=1, help="Ask each participant about so many pictures and pairs.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Pictures of faces",
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of choice and order; keep it to yourself.", show_default="random"),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that align images.")] = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Write one HTML page that asks people about a model's pictures, and the key that scores the answers.
+
+    The images are those that the run held out. How to run a study: docs/study.md.
+    """
+    import secrets
+
+    from fader.models import load_checkpoint
+    from fader.train.evaluation.source import checkpoint_folder, held_out_images, run_folder
+    from fader.train.evaluation.study import write_study
+    from fader.train.evaluation.study.of_models import questions_about
+
+    source = checkpoint_folder(run)
+    checkpoint = load_checkpoint(source)
+    models = {"swap": checkpoint.autoencoder}
+    if against is not None:
+        models["second model's swap"] = load_checkpoint(checkpoint_folder(against)).autoencoder
+    inputs = _inputs(run_folder(source), None, None, None, None)
+    data = _prepare(checkpoint, inputs, checkpoint.attributes.names, workers, quiet=quiet)
+    names = attr or [a.name for a in checkpoint.attributes if a.kind == "boolean"]
+    chosen = secrets.randbits(32) if seed is None else seed
+    held_out = held_out_images(checkpoint, data)
+    questions = questions_about(models, held_out, names, faces=faces, seed=chosen)
+    key = write_study(questions, output, title=title, seed=chosen, per_participant=per_participant)
+    typer.echo(f"page: {output} ({len(questions)} pictures and pairs)\nkey: {key} (keep it to yourself)")
+
+
+@study_app.command(name="score", epilog=STUDY_EXAMPLES)
+def score_command(
+    key: Annotated[Path, typer.Argument(help="The key that was written beside the page.")],
+    answers: Annotated[list[Path], typer.Argument(help="CSV files that participants saved.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Score answers: naturalness and accuracy in the form of the paper's Table 1, with Wilson intervals."""
+    from fader.train.evaluation.study import score_study
+
+    table = score_study(answers, key)
+    typer.echo(table.to_json() if json else table.to_text())
 
 
 def _alphas(start: float, stop: float, steps: int) -> list[float]:

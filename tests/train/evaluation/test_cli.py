@@ -47,8 +47,8 @@ Run = Callable[..., Outcome]
 def fader_eval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command in this process, in which torch is loaded already."""
 
-    def run(*words: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["fader-eval", "run", *map(str, words)])
+    def run(*words: str | Path, command: str = "run") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["fader-eval", *command.split(), *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
@@ -235,3 +235,39 @@ def test_a_bar_on_stderr_shows_the_progress_where_it_is_a_terminal(
     assert done.code == 0, done.err
     assert "evaluate" in done.err
     assert json.loads(done.out)
+
+
+def test_a_study_is_made_of_runs_and_scored(
+    fader_eval: Run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work)
+    page = tmp_path / "faces.html"
+    words = ["runs/tiny", "--attr", "Turned", "--against", "runs/tiny/checkpoints/last", "--faces", "4"]
+    made = fader_eval(*words, "-o", page, "--seed", "5", "-q", command="study make")
+    assert made.code == 0, made.err
+    key = tmp_path / "faces.key.json"
+    # real, reconstruction and two models' swaps of four faces, and four pairs
+    assert made.out == f"page: {page} (20 pictures and pairs)\nkey: {key} (keep it to yourself)\n"
+    said = json.loads(key.read_text())
+    assert "second model's swap" in json.dumps(said)
+    assert "second model" not in page.read_text()
+
+    (tmp_path / "answers.csv").write_text("nonsense\n")
+    refused = fader_eval(key, tmp_path / "answers.csv", command="study score")
+    assert "answers.csv" in refused.error()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--attr", "Hat"], "unknown attribute 'Hat'"),
+        (["--faces", "99"], "99 faces for each attribute: expected 1 to 10"),
+        (["-o", "page.txt"], "expected a name ending in .html"),
+    ],
+)
+def test_a_study_that_cannot_be_made_is_one_line(
+    fader_eval: Run, work: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(work)
+    options = words if "--faces" in words else [*words, "--faces", "4"]
+    assert message in fader_eval("runs/tiny", *options, "-q", command="study make").error()
