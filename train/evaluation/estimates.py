@@ -34,9 +34,8 @@ def share(hits_N: NDArray[np.bool_]) -> Estimate | None:
     n, hits = len(hits_N), int(hits_N.sum())
     if not n:
         return None
-    value, (low, high) = hits / n, wilson(hits, n)
-    # Of no hits, or nothing but hits, rounding may put the interval's end beside the share.
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
+    low, high = wilson(hits, n)
+    return Estimate(value=hits / n, low=low, high=high, n=n)
 
 
 def balanced(correct_N: NDArray[np.bool_], classes_N: NDArray[Any]) -> Estimate | None:
