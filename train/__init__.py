@@ -9,19 +9,22 @@ from fader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fader.train.config import TrainConfig
-    from fader.train.data.labels import Labels, read_celeba_labels
+    from fader.train.data.labels import Labels
     from fader.train.data.preparation import Prepared, prepare
+    from fader.train.data.problems import Problem
+    from fader.train.data.reading import read_labels
     from fader.train.run import resume, train
     from fader.train.session import Progress, Session
 
 __all__ = [
     "Labels",
     "Prepared",
+    "Problem",
     "Progress",
     "Session",
     "TrainConfig",
     "prepare",
-    "read_celeba_labels",
+    "read_labels",
     "resume",
     "train",
 ]
@@ -29,11 +32,12 @@ __all__ = [
 _HOMES = {
     "Labels": "data.labels",
     "Prepared": "data.preparation",
+    "Problem": "data.problems",
     "Progress": "session",
     "Session": "session",
     "TrainConfig": "config",
     "prepare": "data.preparation",
-    "read_celeba_labels": "data.labels",
+    "read_labels": "data.reading",
     "resume": "run",
     "train": "run",
 }

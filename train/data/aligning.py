@@ -1,17 +1,11 @@
-"""Faces cut out of image files by the runtime's own code, in one process or several, which need no torch."""
+"""Faces aligned, and other pictures cropped, by the runtime's own code where it has some."""
 
-import multiprocessing
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.image import decode_rgb
 from fader.runtime.faces.alignment import (
     CELEBA_TIGHT,
     anchors,
@@ -22,67 +16,30 @@ from fader.runtime.faces.alignment import (
 )
 from fader.runtime.faces.boxes import square
 from fader.runtime.faces.detector import FaceDetector
-from fader.train.data.source import ImageSource
 
-__all__ = ["ALIGNMENT", "Aligned", "align_all", "align_image"]
+__all__ = ["ALIGNMENT", "CROPPING", "align_image", "crop_image"]
 
-CHUNK = 64
 MAX_FIT_ERROR = 0.04
 """A face whose points miss the template by more than this share of the crop's side is turned too far away."""
 ALIGNMENT = [2, CELEBA_TIGHT, MAX_FIT_ERROR]
-"""What crops depend on, for the cache; the number goes up when an image would be aligned in another way."""
-
-Graphs = tuple[Path, Path, Path]
-Aligned = NDArray[np.uint8] | str
-"""(size, size, 3) uint8 RGB, or "no face" or "turned"."""
+"""What aligned faces depend on, for the cache; the number goes up when one would be aligned differently."""
+CROPPING = ["middle square", 1]
+"""The same for pictures that are not aligned."""
 
 
-def align_all(
-    names: Sequence[str], images: ImageSource, graphs: Graphs, size: int, workers: int
-) -> Iterator[Aligned]:
-    """Yield what becomes of each image, in order; see `align_image`.
+def crop_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the square in the middle of an image, at another size.
 
     Args:
-        names: Files of the source.
-        images: The source; other processes open it anew.
-        graphs: The detector's three.
-        size: Height and width of the crops.
-        workers: Processes; 1 starts none.
-
-    Raises:
-        DataError: an image is missing or cannot be read.
+        image: (H, W, 3) uint8 RGB.
+        size: Height and width of the crop.
     """
-    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
-    if workers == 1:
-        tools = FaceDetector(*graphs), images
-        for chunk in chunks:
-            yield from _align_chunk(tools, size, chunk)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
-        for results in pool.map(partial(_align_in_worker, images.path, graphs, size), chunks):
-            yield from results
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the parent's answer is enough.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@lru_cache(maxsize=1)
-def _worker_tools(source: Path, graphs: Graphs) -> tuple[FaceDetector, ImageSource]:
-    # Once a process: an archive of 200,000 images takes seconds to open.
-    return FaceDetector(*graphs), ImageSource(source)
-
-
-def _align_in_worker(source: Path, graphs: Graphs, size: int, names: Sequence[str]) -> list[Aligned]:
-    return _align_chunk(_worker_tools(source, graphs), size, names)
-
-
-def _align_chunk(tools: tuple[FaceDetector, ImageSource], size: int, names: Sequence[str]) -> list[Aligned]:
-    detector, images = tools
-    return [align_image(decode_rgb(images.read(name), name=name), detector, size) for name in names]
+    side = min(image.shape[:2])
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    middle = image[top : top + side, left : left + side]
+    # Each pixel of a smaller picture is the mean of those it covers: anything less shimmers.
+    how = cv2.INTER_AREA if size < side else cv2.INTER_LANCZOS4
+    return np.asarray(cv2.resize(middle, (size, size), interpolation=how), dtype=np.uint8)
 
 
 def align_image(image: NDArray[np.uint8], detector: FaceDetector, size: int) -> NDArray[np.uint8] | str:

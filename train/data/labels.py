@@ -1,84 +1,92 @@
-"""Label files in CelebA's format: a count, a line of names, then a line with 1 or -1 for each image.
+"""What is known of a set of images: attributes of three kinds, and rows that cannot be used."""
 
-Source: list_attr_celeba.txt of Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015.
-"""
-
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.errors import ConfigError, DataError
+from fader.attributes import Attribute
+from fader.errors import ConfigError
+from fader.lazy import lazy_names
+from fader.train.data.problems import Problem
 
-__all__ = ["Labels", "read_celeba_labels"]
+__all__ = ["Labels"]
 
-MEANING = {"1": True, "-1": False}
-COUNT = re.compile("[0-9]{1,9}")
+__getattr__ = lazy_names("fader.train.data", {"read_celeba_labels": "celeba"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labels:
-    """Boolean labels of a set of images."""
+    """Labels of a set of images. Shapes: N images, K attributes."""
 
     images: tuple[str, ...]
-    """File names, in the file's order."""
-    names: tuple[str, ...]
-    """Attributes, in the file's order."""
-    present_NK: NDArray[np.bool_]
-    """(images, names) bool."""
+    """File names, in the label file's order; a name may lead into folders (class_001/x.jpg)."""
+    attributes: tuple[Attribute, ...]
+    """In the label file's order."""
+    values_NK: NDArray[np.float32]
+    """The index of a boolean (0 absent, 1 present) or categorical attribute's category, the position of a
+    continuous one in its span (0 lowest, 1 highest, never beyond); NaN where a cell cannot be used."""
+    split_N: NDArray[np.int8] | None = None
+    """Where the data say who may see an image: 0 training, 1 validation, 2 test."""
+    problems: tuple[Problem, ...] = ()
+    """Rows that were left out, and cells that cannot be used."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Columns that are no attributes, and why."""
+    path: Path | None = None
+    """Where the labels were read from."""
+    lines_N: NDArray[np.int32] | None = None
+    """The line of each image in that file, 1 for the first."""
 
-    def select(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """Return the (images, len(names)) labels of some attributes.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the attributes."""
+        return tuple(attribute.name for attribute in self.attributes)
+
+    def select(self, names: Sequence[str]) -> "Labels":
+        """Return the labels of some attributes, without the images that lack one of them.
+
+        Args:
+            names: Attributes, in the order that the labels shall have.
 
         Raises:
-            ConfigError: the file has no attribute of a name.
+            ConfigError: the labels have no attribute of a name.
         """
         for name in names:
+            if name in self.unusable:
+                raise ConfigError(f"the column {name!r} is no attribute: {self.unusable[name]}")
             if name not in self.names:
                 raise ConfigError(
                     f"the labels have no attribute {name!r}: choose from {', '.join(self.names)}"
                 )
-        return self.present_NK[:, [self.names.index(name) for name in names]]
-
-
-def read_celeba_labels(path: Path) -> Labels:
-    """Read a label file.
-
-    Raises:
-        DataError: the file is missing or a line does not fit; the message names the line.
-    """
-    try:
-        # Windows' editors put a byte order mark before the first line.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the label file {path}: {error}") from error
-    count, names = lines[0].strip(), tuple(lines[1].split()) if len(lines) > 1 else ()
-    if not COUNT.fullmatch(count):
-        raise DataError(
-            f"{path}:1: expected the number of images, as in list_attr_celeba.txt, found {count!r:.80}"
+        columns = [self.names.index(name) for name in names]
+        chosen = replace(
+            self,
+            attributes=tuple(self.attributes[k] for k in columns),
+            values_NK=self.values_NK[:, columns],
+            problems=tuple(p for p in self.problems if p.attribute is None or p.attribute in names),
         )
-    if not names or len(set(names)) != len(names):
-        raise DataError(f"{path}:2: expected names of attributes, all different, found {list(names)!r:.80}")
-    rows = [(number, line.split()) for number, line in enumerate(lines[2:], start=3) if line.strip()]
-    if not rows or len(rows) != int(count):
-        raise DataError(f"{path}:1: says {count} images, found {len(rows)}: is the file whole?")
-    return _labels(path, names, rows)
+        return chosen.rows(np.array(np.isfinite(chosen.values_NK).all(axis=1), dtype=np.bool_))
 
+    def rows(self, keep_N: NDArray[np.bool_]) -> "Labels":
+        """Return the labels of the images for which `keep_N`, (N,) bool, is true."""
+        if keep_N.all():
+            return self
+        return replace(
+            self,
+            images=tuple(name for name, keep in zip(self.images, keep_N.tolist(), strict=True) if keep),
+            values_NK=self.values_NK[keep_N],
+            split_N=None if self.split_N is None else self.split_N[keep_N],
+            lines_N=None if self.lines_N is None else self.lines_N[keep_N],
+        )
 
-def _labels(path: Path, names: tuple[str, ...], rows: list[tuple[int, list[str]]]) -> Labels:
-    present_NK = np.empty((len(rows), len(names)), dtype=np.bool_)
-    lines: dict[str, int] = {}
-    for i, (number, cells) in enumerate(rows):
-        if len(cells) != len(names) + 1 or any(cell not in MEANING for cell in cells[1:]):
-            raise DataError(
-                f"{path}:{number}: expected a file name and {len(names)} times 1 or -1, found {cells!r:.80}"
-            )
-        if (first := lines.setdefault(cells[0], number)) != number:
-            raise DataError(
-                f"{path}:{number}: {cells[0]} has labels in line {first} already: remove one of them"
-            )
-        present_NK[i] = [MEANING[cell] for cell in cells[1:]]
-    return Labels(images=tuple(lines), names=names, present_NK=present_NK)
+    def problem(self, row: int, reason: str) -> Problem:
+        """Return what is wrong with an image, where the label file names it.
+
+        Args:
+            row: Index of the image.
+            reason: What was found and what was expected.
+        """
+        line = None if self.lines_N is None else int(self.lines_N[row])
+        return Problem(file=str(self.path or "labels"), line=line, reason=reason)

@@ -11,6 +11,26 @@ from fader.train.data.source import ImageSource
 FILES = {"a.jpg": b"first", "b.jpg": b"second"}
 
 
+NESTED = ("class_001/a.jpg", "class_002/a.jpg", "class_002/b.jpg")
+
+
+def make_nested(folder: Path, kind: str) -> Path:
+    """Make a source in which a file name occurs in two folders; each file holds its own path."""
+    root = "" if kind == "zip" else "flowers/"
+    if kind == "folder":
+        for name in NESTED:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(name)
+        return folder
+    path = folder / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NESTED:
+            archive.writestr(root + name, name)
+        if kind == "zip with a folder and more":
+            archive.writestr("README.txt", "what this is")
+    return path
+
+
 def make_source(folder: Path, kind: str) -> Path:
     if kind == "folder":
         for name, content in FILES.items():
@@ -51,6 +71,62 @@ def test_missing_images_are_named_in_the_order_asked_for(source: Path) -> None:
 def test_names_that_lead_elsewhere_are_missing(source: Path) -> None:
     (source.parent / "secret.jpg").write_bytes(b"secret")
     assert ImageSource(source).missing(["../secret.jpg", "/etc/passwd"]) == ["../secret.jpg", "/etc/passwd"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "zip with a folder"])
+def test_names_may_lead_into_folders(tmp_path: Path, kind: str) -> None:
+    images = ImageSource(make_nested(tmp_path, kind))
+    assert images.missing([*NESTED, "class_001/b.jpg", "class_001", "class_001/"]) == [
+        "class_001/b.jpg",
+        "class_001",
+        "class_001/",
+    ]
+    for name in NESTED:
+        assert images.read(name) == name.encode()
+    assert images.fingerprint(NESTED) == images.fingerprint(NESTED)
+
+
+def test_whole_paths_of_an_archive_are_names_too(tmp_path: Path) -> None:
+    images = ImageSource(make_nested(tmp_path, "zip with a folder and more"))
+    assert images.missing([f"flowers/{name}" for name in NESTED]) == []
+    assert images.read("flowers/class_002/a.jpg") == b"class_002/a.jpg"
+
+
+def test_a_name_that_an_archive_has_in_two_folders_is_missing_without_its_folder(tmp_path: Path) -> None:
+    images = ImageSource(make_nested(tmp_path, "zip"))
+    assert images.missing(["a.jpg", "b.jpg"]) == ["a.jpg"]
+    assert images.read("b.jpg") == b"class_002/b.jpg"
+    with pytest.raises(DataError, match=r"cannot read a\.jpg"):
+        images.read("a.jpg")
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.jpg", "x/../../secret.jpg", "", "a\0b", "/etc/passwd", "n" * 5000]
+)
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_names_that_lead_elsewhere_are_neither_held_nor_read(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "images" / "x").mkdir(parents=True)
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    images = ImageSource(make_source(tmp_path / "images", kind))
+    assert images.missing([name]) == [name]
+    with pytest.raises(DataError, match="cannot read"):
+        images.read(name)
+
+
+def test_an_archive_whose_entries_lead_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for name in ("../up.jpg", "/etc/root.jpg", "in/good.jpg"):
+            archive.writestr(name, name)
+    images = ImageSource(tmp_path / "images.zip")
+    names = ["../up.jpg", "/etc/root.jpg", "good.jpg", "in/good.jpg"]
+    assert images.missing(names) == names[:2]
+    assert images.read("good.jpg") == b"in/good.jpg"
+
+
+def test_an_archive_of_nothing_holds_nothing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "images.zip", "w"):
+        pass
+    assert ImageSource(tmp_path / "images.zip").missing(["a.jpg"]) == ["a.jpg"]
 
 
 def test_a_missing_image_is_refused_with_one_line(source: Path) -> None:
