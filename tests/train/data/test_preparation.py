@@ -343,16 +343,16 @@ def test_pictures_of_other_things_are_cropped_in_the_middle_and_made_smaller(
 ) -> None:
     source = tmp_path / "flowers" / "class_1"
     source.mkdir(parents=True)
-    picture = np.zeros((2 * SIZE, 4 * SIZE, 3), dtype=np.uint8)
-    picture[:, SIZE : 2 * SIZE], picture[:, 2 * SIZE : 3 * SIZE] = (200, 0, 0), (0, 100, 0)
-    picture[::2] //= 2
+    picture = np.zeros((4 * SIZE, 8 * SIZE, 3), dtype=np.uint8)
+    picture[:, 2 * SIZE : 4 * SIZE], picture[:, 4 * SIZE : 6 * SIZE] = (200, 0, 0), (0, 100, 0)
+    picture[::4] //= 2
     write_image(source / "wide.png", picture)
     write_image(source / "tall.png", np.ascontiguousarray(picture.transpose(1, 0, 2)))
     write_image(source / "tiny.png", np.full((3, 2, 3), 77, dtype=np.uint8))
     names = ["class_1/wide.png", "class_1/tall.png", "class_1/tiny.png"]
     wide, tall, tiny = align(source.parent, label(names), detector=None).data.images_NHWC
-    assert np.array_equal(np.unique(wide[:, : SIZE // 2].reshape(-1, 3), axis=0), [[150, 0, 0]])
-    assert np.array_equal(np.unique(wide[:, SIZE // 2 :].reshape(-1, 3), axis=0), [[0, 75, 0]])
+    assert np.array_equal(np.unique(wide[:, : SIZE // 2].reshape(-1, 3), axis=0), [[175, 0, 0]])
+    assert np.array_equal(np.unique(wide[:, SIZE // 2 :].reshape(-1, 3), axis=0), [[0, 88, 0]])
     assert np.array_equal(tall, wide.transpose(1, 0, 2))
     assert tiny.shape == (SIZE, SIZE, 3)
     assert np.unique(tiny).tolist() == [77]
