@@ -5,7 +5,7 @@ import platform
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from fader.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fader.attributes import Kind
     from fader.train.config import TrainConfig
     from fader.train.data.preparation import Prepared
     from fader.train.inputs import Inputs
@@ -31,6 +32,10 @@ Examples:
 
     fader-train img_align_celeba list_attr_celeba.txt runs/celeba --attr Male --preset paper-256
 
+    fader-train flowers.zip flowers.csv runs/flowers --attr Pink --attr Yellow --no-align --preset fast-64
+
+    fader-train faces.zip faces.csv runs/ages --attr Age --span Age=20:70 --skip-bad-rows
+
     fader-train --resume runs/faces
 
     torchrun --nproc-per-node=8 -m fader.train faces.zip list_attr.txt runs/faces --attr Smiling
@@ -41,7 +46,9 @@ DATA, METHOD, RUN = "Data", "Method", "Run"
 @app.command(epilog=EXAMPLES)
 def train_command(
     images: Annotated[Path | None, typer.Argument(help="Folder or zip archive with the images.")] = None,
-    labels: Annotated[Path | None, typer.Argument(help="Label file.")] = None,
+    labels: Annotated[
+        Path | None, typer.Argument(help="Labels: CelebA's, a CSV table, or a folder of captions.")
+    ] = None,
     out: Annotated[Path | None, typer.Argument(help="Folder of the run; made.")] = None,
     attr: Annotated[
         list[str] | None,
@@ -59,6 +66,38 @@ def train_command(
             rich_help_panel=DATA,
         ),
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            help="NAME=categorical: what a table's column is, where its cells would tell otherwise.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    span: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--span", help="Age=20:70: the slider's ends of a continuous column.", rich_help_panel=DATA
+        ),
+    ] = None,
+    partition: Annotated[
+        Path | None,
+        typer.Option(
+            help="CelebA's list_eval_partition.txt, if not beside the labels.", rich_help_panel=DATA
+        ),
+    ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align/--no-align",
+            help="Find and align faces; --no-align takes the middle of pictures of something else.",
+            rich_help_panel=DATA,
+        ),
+    ] = True,
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option("--skip-bad-rows", help="Leave bad rows out instead of stopping.", rich_help_panel=DATA),
+    ] = False,
     held_out: Annotated[
         int | None, typer.Option(help="Images kept for evaluation.", rich_help_panel=DATA)
     ] = None,
@@ -154,6 +193,7 @@ def train_command(
     """
     from fader.train.distributed import processes
     from fader.train.inputs import Inputs
+    from fader.train.loading import load
     from fader.train.run_folder import read_config, require_new
     from fader.train.settings import config_from, read_preset, read_settings
 
@@ -186,17 +226,22 @@ def train_command(
         inputs = Inputs(
             images=images,
             labels=labels,
+            partition=partition,
+            kinds=_kinds(kind or []),
+            spans=_spans(span or []),
+            align=align,
+            skip_bad_rows=skip_bad_rows,
             cache=cache,
             detector=detector,
             licence=licence,
-            command=_command([images, labels, out, cache, detector, start, config]),
+            command=_command([images, labels, out, partition, cache, detector, start, config]),
         )
         folder = out
     with processes() as those:
         quiet = quiet or not those.leads
         if not those.leads:
             those.wait()
-        prepared = _prepare(settings, inputs, workers, quiet=quiet)
+        prepared = load(inputs, settings.attributes, settings.image_size, workers=workers, quiet=quiet)
         if those.leads:
             those.wait()
         figures = _run(settings, inputs, prepared, folder, minutes, start, those, quiet, again=bool(resume))
@@ -227,6 +272,7 @@ def _run(
         "images": len(prepared.data),
         "images_without_face": prepared.n_without_face,
         "images_turned_away": prepared.n_turned,
+        "bad_rows_left_out": len(prepared.problems),
     }
     with progress("train", unit="steps", total=settings.iterations, quiet=quiet) as bar:
         session = Session(minutes=minutes, processes=those, observe=_Show(bar))
@@ -264,25 +310,26 @@ def _pairs(options: list[str]) -> dict[str, float]:
     return pairs
 
 
-def _prepare(settings: "TrainConfig", inputs: "Inputs", workers: int, *, quiet: bool) -> "Prepared":
-    import platformdirs
+def _kinds(options: list[str]) -> "dict[str, Kind]":
+    kinds: dict[str, Kind] = {}
+    for option in options:
+        name, _, kind = option.partition("=")
+        if kind not in ("boolean", "continuous", "categorical"):
+            raise ConfigError(f"--kind {option}: expected NAME=boolean, NAME=continuous or NAME=categorical")
+        kinds[name] = cast("Kind", kind)
+    return kinds
 
-    from fader.bundle import Bundle, shipped_bundle
-    from fader.train.data.labels import read_celeba_labels
-    from fader.train.data.preparation import prepare
 
-    read = read_celeba_labels(inputs.labels)
-    with progress("align", unit="images", total=len(read.images), quiet=quiet) as bar:
-        return prepare(
-            read,
-            inputs.images,
-            names=settings.attributes,
-            size=settings.image_size,
-            detector=Bundle(inputs.detector or shipped_bundle()),
-            cache=inputs.cache or platformdirs.user_cache_path("fader") / "aligned",
-            workers=workers,
-            on_image=bar.at,
-        )
+def _spans(options: list[str]) -> dict[str, tuple[float, float]]:
+    spans = {}
+    for option in options:
+        name, _, ends = option.partition("=")
+        low, colon, high = ends.partition(":")
+        try:
+            spans[name] = (float(low), float(high if colon else "none"))
+        except ValueError:
+            raise ConfigError(f"--span {option}: expected NAME=LOW:HIGH, such as Age=20:70") from None
+    return spans
 
 
 class _Show:

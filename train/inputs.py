@@ -1,25 +1,38 @@
 """What a run was started with beside its settings, kept in its folder so that --resume needs nothing else."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from fader.attributes import Kind
 from fader.errors import ConfigError
 
 __all__ = ["Inputs"]
 
 FILE = "inputs.json"
+PATHS = ("images", "labels", "partition", "cache", "detector")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """Where a run's images come from and what its model card says of them."""
+    """Where a run's images come from, how they are read, and what its model card says of them."""
 
     images: Path
     """Folder or archive."""
     labels: Path
-    """Label file."""
+    """Label file or folder."""
+    partition: Path | None = None
+    """CelebA's partition, None where it lies beside the labels or there is none."""
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """Columns of a table whose kind the cells do not tell."""
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Lowest and highest value of continuous columns whose cells do not tell."""
+    align: bool = True
+    """Whether the images show faces that shall be found and aligned."""
+    skip_bad_rows: bool = False
+    """Whether bad rows are left out instead of stopping the run."""
     cache: Path | None = None
     """Folder for aligned images, None for the user's cache."""
     detector: Path | None = None
@@ -31,11 +44,10 @@ class Inputs:
 
     def write(self, run: Path) -> None:
         """Write them into a run's folder; paths become absolute."""
-        fields: dict[str, Any] = {"licence": self.licence, "command": self.command}
-        for name in ("images", "labels", "cache", "detector"):
-            path = getattr(self, name)
-            fields[name] = None if path is None else str(path.resolve())
-        (run / FILE).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        raw: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in PATHS:
+            raw[name] = None if raw[name] is None else str(raw[name].resolve())
+        (run / FILE).write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, run: Path) -> "Inputs":
@@ -47,15 +59,11 @@ class Inputs:
         path = run / FILE
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                images=Path(raw["images"]),
-                labels=Path(raw["labels"]),
-                cache=Path(raw["cache"]) if raw["cache"] else None,
-                detector=Path(raw["detector"]) if raw["detector"] else None,
-                licence=str(raw["licence"]),
-                command=str(raw["command"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            for name in PATHS:
+                raw[name] = Path(raw[name]) if raw.get(name) else None
+            raw["spans"] = {name: (float(low), float(high)) for name, (low, high) in raw["spans"].items()}
+            return cls(**raw)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"cannot read {path} ({error}): name the folder of a run that fader-train made"
             ) from error

@@ -16,6 +16,7 @@ from fader.bundle import Bundle
 from fader.image import write_image
 from fader.models import load_checkpoint
 from fader.train.cli import main
+from fader.train.data.drawn_faces import write_drawn_faces
 
 N_IMAGES = 24
 
@@ -161,7 +162,8 @@ def test_missing_files_are_one_line(
     assert "expected a folder or a zip archive" in done.error()
     (tmp_path / "labels.txt").write_text("2\nSmiling\n000.jpg 1\nlost.jpg 1\n")
     done = fader_train(faces / "faces.zip", tmp_path / "labels.txt", *rest)
-    assert "lacks 1 labelled images, the first is lost.jpg" in done.error()
+    assert "labels.txt:4: " in done.error()
+    assert "has no image lost.jpg; correct it, or leave it out with --skip-bad-rows" in done.error()
     done = fader_train(faces / "faces.zip", faces / "labels.txt", *rest[:-1], tmp_path / "no bundle")
     assert "expected a bundle as fader-export writes it" in done.error()
 
@@ -214,3 +216,58 @@ def test_a_bar_on_stderr_shows_the_progress_where_it_is_a_terminal(
     assert "align" in done.err
     assert "train" in done.err
     assert "align" not in done.out
+
+
+def test_a_table_of_other_pictures_trains_with_units_and_categories_and_without_its_bad_rows(
+    fader_train: Run, tmp_path: Path
+) -> None:
+    labels = write_drawn_faces(tmp_path / "drawn", N_IMAGES, 32, seed=0)
+    with labels.open("a") as file:
+        file.write("lost.png,1,0,black,30\n000001.png,1,0\n")
+    out = tmp_path / "run"
+    words: list[str | Path] = [tmp_path / "drawn", labels, out, "--attr", "Age", "--attr", "Hair", "--attr"]
+    words += ["Eyeglasses=2", "--no-align", "--span", "Age=20:70", "--kind", "Hair=categorical", "--cache"]
+    words += [tmp_path / "cache", "--size", "32", "--iterations", "2", "--batch-size", "4", "--held-out", "8"]
+    refused = fader_train(*words, "--workers", "1", "-q")
+    assert "--skip-bad-rows" in refused.error()
+    assert not out.exists()
+
+    done = fader_train(*words, "--workers", "1", "--skip-bad-rows", "-q")
+    assert done.code == 0, done.err
+    assert "Age raised" in done.out
+    checkpoint = load_checkpoint(out / "checkpoints" / "best")
+    assert [attribute.describe() for attribute in checkpoint.attributes] == [
+        "number, usually 20 to 70, beyond exaggerates",
+        "slider: 0 absent, 1 present, beyond exaggerates",
+        "one of black, brown, fair, grey",
+    ]
+    assert (checkpoint.training["images"], checkpoint.training["bad_rows_left_out"]) == (N_IMAGES, 2)
+    again = fader_train("--resume", out, "-q")
+    assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kind", "Age=real"], "--kind Age=real: expected NAME=boolean, NAME=continuous or"),
+        (["--span", "Age=20"], "--span Age=20: expected NAME=LOW:HIGH, such as Age=20:70"),
+        (["--span", "Age=x:70"], "--span Age=x:70: expected NAME=LOW:HIGH"),
+        (["--preset", "fast"], "there is no preset 'fast': choose from fast-128, fast-64"),
+        (["--config", "none.toml"], "cannot read the settings none.toml"),
+        (["--precision", "half"], "precision = 'half': expected one of"),
+    ],
+)
+def test_a_wrong_option_is_one_line_before_anything_is_read(
+    fader_train: Run, tmp_path: Path, words: list[str], message: str
+) -> None:
+    done = fader_train("no images", "no labels", tmp_path / "run", "--attr", "Age", *words)
+    assert message in done.error()
+
+
+@pytest.mark.parametrize("words", [["--resume", "run", "images"], ["--resume", "run", "--attr", "Age"]])
+def test_resume_with_other_data_is_wrong_usage(fader_train: Run, words: list[str]) -> None:
+    assert fader_train(*words).code == 2
+
+
+def test_resume_without_a_run_is_one_line(fader_train: Run, tmp_path: Path) -> None:
+    assert "holds no run" in fader_train("--resume", tmp_path).error()

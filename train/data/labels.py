@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 
 from fader.attributes import Attribute
 from fader.errors import ConfigError
-from fader.lazy import lazy_names
 from fader.train.data.problems import Problem
 
 __all__ = ["Labels"]
-
-__getattr__ = lazy_names("fader.train.data", {"read_celeba_labels": "celeba"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

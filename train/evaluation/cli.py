@@ -1,6 +1,7 @@
 """fader-eval: what a trained model is worth, in figures and in pictures."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -244,32 +245,17 @@ def _inputs(
         raise typer.BadParameter("expected IMAGES and LABELS, or neither")
     if images is None or labels is None:
         told = Inputs.read(run)
-        images, labels = told.images, told.labels
-        cache, detector = cache or told.cache, detector or told.detector
+        return replace(told, cache=cache or told.cache, detector=detector or told.detector)
     return Inputs(images=images, labels=labels, cache=cache, detector=detector)
 
 
 def _prepare(
     checkpoint: "Checkpoint", inputs: "Inputs", names: "Sequence[str]", workers: int, *, quiet: bool
 ) -> "AlignedSet":
-    import platformdirs
+    from fader.train.loading import load
 
-    from fader.bundle import Bundle, shipped_bundle
-    from fader.train.data.labels import read_celeba_labels
-    from fader.train.data.preparation import prepare
-
-    read = read_celeba_labels(inputs.labels)
-    with console.progress("align", unit="images", total=len(read.images), quiet=quiet) as bar:
-        return prepare(
-            read,
-            inputs.images,
-            names=names,
-            size=checkpoint.autoencoder.config.image_size,
-            detector=Bundle(inputs.detector or shipped_bundle()),
-            cache=inputs.cache or platformdirs.user_cache_path("fader") / "aligned",
-            workers=workers,
-            on_image=bar.at,
-        ).data
+    size = checkpoint.autoencoder.config.image_size
+    return load(inputs, names, size, workers=workers, quiet=quiet).data
 
 
 def _groups(
