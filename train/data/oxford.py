@@ -5,7 +5,7 @@ image_06734.jpg. A flower has a colour when at least five of its captions name i
 two, because people also name the colour of stamens.
 
 Source: Nilsback & Zisserman 2008 (images); Reed et al. 2016, "Learning Deep Representations of Fine-Grained
-Visual Descriptions" (captions); Lample et al. 2017 (the rule).
+Visual Descriptions" (captions); Lample et al. 2017 (colours taken from them).
 """
 
 import re
