@@ -90,7 +90,8 @@ def resume(
 ) -> dict[str, float]:
     """Go on with a run as if it had not been interrupted; arguments, result and errors as of `train`.
 
-    The run ends in the weights that it would have ended in without the interruption, on the same machine.
+    The run ends in the weights that it would have ended in without the interruption, on the same machine with
+    as many threads.
     """
     config = read_config(folder)
     _require_fit(data, config)

@@ -75,6 +75,7 @@ def test_a_signal_ends_a_run_after_a_whole_iteration_and_it_goes_on_as_if_nothin
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from tests.train.shapes import make_shapes, tiny_config
 from fader.train import Progress, Session, train
 
@@ -82,6 +83,7 @@ def observe(progress: Progress) -> None:
     if (progress.phase, progress.done) == (sys.argv[2], int(sys.argv[3])):
         os.kill(os.getpid(), signal.SIGKILL)
 
+torch.set_num_threads(1)  # as in these tests; the last bits depend on it
 session = Session(observe=observe)
 train(tiny_config(), make_shapes(40), Path(sys.argv[1]), about={"data": "shapes"}, session=session)
 """
