@@ -8,7 +8,8 @@ import typer
 
 from fader import console
 from fader.bundle import Manifest
-from fader.errors import BundleError, ConfigError
+from fader.checkpoint_folders import find_checkpoint, run_folder
+from fader.errors import ConfigError
 
 if TYPE_CHECKING:
     from fader.models import Checkpoint
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 PUBLISHED = ".pth"
-SIDECAR = "checkpoint.json"
-CHECKPOINTS = ("checkpoints/best", "checkpoints/last")
 EPILOG = """\
 Examples:
 
@@ -118,34 +117,15 @@ def _read_published(file: Path, classifier: Path | None) -> "Checkpoint":
             f"{file} has no classifier, expected one that reads {', '.join(model.attributes.names)} from "
             "faces, because an edit starts at what a face has: name a run of fader-train with --classifier"
         )
-    folder, _ = _find_checkpoint(classifier)
-    return with_classifier(model, load_checkpoint(folder))
+    return with_classifier(model, load_checkpoint(find_checkpoint(classifier)))
 
 
 def _find_model(run: Path) -> tuple[Path, str]:
     """Return the published file or the checkpoint's folder that the argument means, and the run's name."""
     if run.is_file() or (run.suffix == PUBLISHED and not run.is_dir()):
         return run, run.stem
-    return _find_checkpoint(run)
-
-
-def _find_checkpoint(run: Path) -> tuple[Path, str]:
-    """Return the checkpoint's folder that a run or checkpoint folder means, and the run's name.
-
-    Raises:
-        BundleError: there is no checkpoint.
-    """
-    folder = run.resolve()
-    if (folder / SIDECAR).is_file():
-        inside_run = folder.parent.name == "checkpoints"
-        return run, folder.parent.parent.name if inside_run else folder.name
-    for relative in CHECKPOINTS:
-        if (folder / relative / SIDECAR).is_file():
-            return run / relative, folder.name
-    raise BundleError(
-        f"found no checkpoint in {run}, expected {SIDECAR}, or {' or '.join(CHECKPOINTS)}, in it: "
-        "name a folder that fader-train wrote"
-    )
+    folder = find_checkpoint(run)
+    return folder, run_folder(folder).name
 
 
 def main() -> None:

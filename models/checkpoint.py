@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fader.attributes import Attribute, AttributeSet
+from fader.checkpoint_folders import SIDECAR
 from fader.errors import BundleError, FaderError
 from fader.models.autoencoder import AutoEncoder
 from fader.models.classifier import Classifier
@@ -28,7 +29,6 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_networks", "load_tensors", "sa
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
-SIDECAR = "checkpoint.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

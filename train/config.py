@@ -82,6 +82,10 @@ class TrainConfig:
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
     latent_dropout: float = 0.3
     """Probability in the latent discriminator."""
+    latent_standardised: bool = True
+    """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1. Without it,
+    as in the paper, the encoder hides attributes in numbers that vary little, where a fresh network finds
+    them."""
     latent_target: Literal["other", "uniform"] = "other"
     """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
     that all are equally likely."""

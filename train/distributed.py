@@ -125,14 +125,15 @@ class _JointBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         values = x.float()
         count = values.numel() // values.shape[1] * dist.get_world_size()
-        sums = torch.stack([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3))])
-        joint: Tensor = all_reduce(sums) / count  # type: ignore[no-untyped-call]
-        mean, square = joint.unbind()
-        variance = square - mean.square()
+        mean: Tensor = all_reduce(values.sum(dim=(0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        # Not the mean square less the squared mean: of channels that hardly vary that leaves rounding error.
+        centred = values - mean[:, None, None]
+        variance: Tensor = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count  # type: ignore[no-untyped-call]
         self._remember(mean.detach(), variance.detach() * count / max(1, count - 1))
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        scaled = centred * torch.rsqrt(variance + self.eps)[:, None, None]
+        if self.affine:
+            scaled = scaled * self.weight[:, None, None] + self.bias[:, None, None]
+        return scaled.to(x.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

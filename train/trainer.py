@@ -81,7 +81,12 @@ class Trainer:
         shape = config.autoencoder(attributes.n_columns)
         self.autoencoder: AutoEncoder = processes.place(AutoEncoder(shape))
         self.latent_discriminator: LatentDiscriminator = processes.place(
-            LatentDiscriminator(shape, dropout=config.latent_dropout, n_outputs=adversary.n_outputs)
+            LatentDiscriminator(
+                shape,
+                dropout=config.latent_dropout,
+                n_outputs=adversary.n_outputs,
+                standardise=config.latent_standardised,
+            )
         )
         self.guide: Classifier | None = None
         if guide is not None:
@@ -133,9 +138,7 @@ class Trainer:
         images_NCHW = flip(self._here(images_NCHW), draws)
         labels_NK = self._here(labels_NK)
         edited_NK = self.edits(labels_NK, draws)
-        latent_loss = 0.0
-        for _ in range(self.config.discriminator_steps):
-            latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
+        latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
         losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
         if self._patch is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
@@ -169,13 +172,13 @@ class Trainer:
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
         self.autoencoder.eval()
         self.latent_discriminator.train()
-        with self._autocast():
-            with torch.no_grad():
-                latents = self.autoencoder.encode(images_NCHW)
-            outputs_NO = self._latent(self.autoencoder.discriminated(latents))
-            loss = self.adversary.discriminator_loss(outputs_NO, labels_NK)
-        self._step("latent_discriminator", loss)
-        return loss.item()
+        with torch.no_grad(), self._autocast():
+            latent_NCHW = self.autoencoder.discriminated(self.autoencoder.encode(images_NCHW))
+        losses = []
+        for _ in range(self.config.discriminator_steps):
+            losses.append(self.adversary.discriminator_loss(self._latent(latent_NCHW), labels_NK))
+            self._step("latent_discriminator", losses[-1])
+        return losses[-1].item()
 
     def _update_autoencoder(
         self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws

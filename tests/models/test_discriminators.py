@@ -34,12 +34,33 @@ def test_the_latent_discriminator_reads_every_shared_latent(cells: int, n_skip: 
 
 
 def test_the_published_latent_discriminator_has_two_convolutions_with_batch_norm_and_dropout() -> None:
-    discriminator = LatentDiscriminator(AutoEncoderConfig(norm="instance"))
+    discriminator = LatentDiscriminator(AutoEncoderConfig(norm="instance"), standardise=False)
     assert len(convolutions(discriminator)) == 2
     norms = [module for module in discriminator.modules() if isinstance(module, nn.BatchNorm2d)]
     dropouts = [module for module in discriminator.modules() if isinstance(module, nn.Dropout)]
     assert len(norms) == 2
     assert [dropout.p for dropout in dropouts] == [0.3, 0.3]
+
+
+def test_scale_and_offset_of_a_number_hide_nothing_from_a_standardising_latent_discriminator() -> None:
+    config = AutoEncoderConfig(image_size=32, n_layers=3, init_fm=2, max_fm=8)
+    latent_NCHW = torch.randn(8, 8, 4, 4)
+    hidden_NCHW = 0.05 * latent_NCHW + torch.randn(8, 4, 4)
+    for standardise in (True, False):
+        torch.manual_seed(0)
+        discriminator = LatentDiscriminator(config, hidden=4, dropout=0, standardise=standardise)
+        seen, hidden = discriminator(latent_NCHW), discriminator(hidden_NCHW)
+        assert torch.allclose(seen, hidden, atol=0.02) == standardise
+
+
+def test_the_latent_discriminator_reads_in_full_precision_even_in_a_half_precision_run() -> None:
+    config = AutoEncoderConfig(image_size=32, n_layers=3, init_fm=2, max_fm=8)
+    discriminator = LatentDiscriminator(config, hidden=4).eval()
+    latent_NCHW = torch.randn(8, 8, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = discriminator(latent_NCHW)
+    assert half.dtype == torch.float32
+    assert torch.equal(half, discriminator(latent_NCHW))
 
 
 @pytest.mark.parametrize(("size", "patches"), [(32, 2), (64, 6), (256, 30)])

@@ -4,13 +4,12 @@ import resource
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
+from tests.train.commands import Outcome, Run, call
 
 from fader.bundle import Bundle
 from fader.image import write_image
@@ -21,36 +20,12 @@ from fader.train.data.drawn_faces import write_drawn_faces
 N_IMAGES = 24
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int | str | None
-    out: str
-    err: str
-
-    def error(self) -> str:
-        """Return the one line of an error."""
-        assert self.code == 1
-        assert self.err.startswith("error: ")
-        assert self.err.count("\n") == 1
-        return self.err
-
-
-Run = Callable[..., Outcome]
-
-
 @pytest.fixture
 def fader_train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command in this process, in which torch is loaded already."""
 
     def run(*words: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["fader-train", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(code=ended.value.code, out=captured.out, err=captured.err)
+        return call(main, ["fader-train", *words], monkeypatch, capsys)
 
     return run
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fader import console
+from fader.checkpoint_folders import find_checkpoint, run_folder
 from fader.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -136,11 +137,11 @@ def run_command(
     from fader.models import load_checkpoint
     from fader.train.evaluation.assess import assess
     from fader.train.evaluation.folder import EvaluationFolder
-    from fader.train.evaluation.source import checkpoint_folder, held_out_images, run_folder
+    from fader.train.evaluation.source import held_out_images
     from fader.train.evaluation.tables import markdown
 
     alphas = _alphas(start, stop, steps)
-    source = checkpoint_folder(run)
+    source = find_checkpoint(run)
     inputs = _inputs(run_folder(source), images, labels, cache, detector)
     checkpoint = load_checkpoint(source)
     name = f"{run_folder(source).name}-{source.resolve().name}"
@@ -197,15 +198,15 @@ def make_command(
     import secrets
 
     from fader.models import load_checkpoint
-    from fader.train.evaluation.source import checkpoint_folder, held_out_images, run_folder
+    from fader.train.evaluation.source import held_out_images
     from fader.train.evaluation.study import write_study
     from fader.train.evaluation.study.of_models import questions_about
 
-    source = checkpoint_folder(run)
+    source = find_checkpoint(run)
     checkpoint = load_checkpoint(source)
     models = {"swap": checkpoint.autoencoder}
     if against is not None:
-        models["second model's swap"] = load_checkpoint(checkpoint_folder(against)).autoencoder
+        models["second model's swap"] = load_checkpoint(find_checkpoint(against)).autoencoder
     inputs = _inputs(run_folder(source), None, None, None, None)
     data = _prepare(checkpoint, inputs, checkpoint.attributes.names, workers, quiet=quiet)
     names = attr or [a.name for a in checkpoint.attributes if a.kind == "boolean"]

@@ -1,7 +1,6 @@
-"""What an evaluation is of: a run's checkpoint, and the images that none of its networks has seen."""
+"""What an evaluation is of: the images that none of a run's networks has seen."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from fader.attributes import Attribute, AttributeSet
 from fader.errors import BundleError, DataError
@@ -9,31 +8,7 @@ from fader.models import Checkpoint
 from fader.train.data.dataset import AlignedSet, Subset
 from fader.train.splits import Splits
 
-__all__ = ["checkpoint_folder", "held_out_images", "run_folder"]
-
-SIDECAR = "checkpoint.json"
-CHECKPOINTS = ("checkpoints/best", "checkpoints/last")
-
-
-def checkpoint_folder(run: Path) -> Path:
-    """Return the checkpoint that a run's folder (its best, else its last) or a checkpoint's folder means.
-
-    Raises:
-        BundleError: there is none.
-    """
-    for folder in (run, *(run / name for name in CHECKPOINTS)):
-        if (folder / SIDECAR).is_file():
-            return folder
-    raise BundleError(
-        f"found no checkpoint in {run}, expected {SIDECAR}, or {' or '.join(CHECKPOINTS)}, in it: "
-        "name a folder that fader-train wrote"
-    )
-
-
-def run_folder(checkpoint: Path) -> Path:
-    """Return the run's folder that a checkpoint lies in, or the checkpoint's own if it lies elsewhere."""
-    folder = checkpoint.resolve()
-    return folder.parent.parent if folder.parent.name == "checkpoints" else folder
+__all__ = ["held_out_images"]
 
 
 def held_out_images(checkpoint: Checkpoint, data: AlignedSet) -> Subset:

@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
+from tests.train.commands import Outcome, Run, call
 
 import fader.train.cli
 from fader.bundle import Bundle
@@ -24,36 +23,12 @@ N_IMAGES, N_HELD_OUT, SIZE = 24, 10, 32
 NAMES = ("Smiling", "Turned")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int | str | None
-    out: str
-    err: str
-
-    def error(self) -> str:
-        """Return the one line of an error."""
-        assert self.code == 1
-        assert self.err.startswith("error: ")
-        assert self.err.count("\n") == 1
-        return self.err
-
-
-Run = Callable[..., Outcome]
-
-
 @pytest.fixture
 def fader_eval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command in this process, in which torch is loaded already."""
 
     def run(*words: str | Path, command: str = "run") -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["fader-eval", *command.split(), *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(code=ended.value.code, out=captured.out, err=captured.err)
+        return call(main, ["fader-eval", *command.split(), *words], monkeypatch, capsys)
 
     return run
 
