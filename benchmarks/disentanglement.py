@@ -41,13 +41,17 @@ OFF: dict[str, Any] = {
     "colour_weight": 0.0,
 }
 ROWS: dict[str, dict[str, Any]] = {
-    "no adversary": {**OFF, "latent_weight": 0.0},
-    "adversary (the paper)": OFF,
-    "adversary, uniform target": {**OFF, "latent_target": "uniform"},
-    "adversary, guide": {**OFF, "feedback_weight": 0.02},
-    "adversary, guide, patch": {**OFF, "feedback_weight": 0.02, "patch_weight": 0.2},
-    "adversary, guide, one skip": {**OFF, "feedback_weight": 0.02, "n_skip": 1},
-    "all, with mask (fast-64)": {},
+    "everything (fast-64)": {},
+    "adversary off": {"latent_weight": 0.0},
+    "adversary reads the code as it is": {"latent_standardised": False},
+    "adversary, uniform target": {"latent_target": "uniform"},
+    "code of 4 x 4 cells": {"n_layers": 4},
+    "no guide": {"feedback_weight": 0.0},
+    "no patch adversary": {"patch_weight": 0.0},
+    "no mask": {"mask": False, "mask_weight": 0.0},
+    "one skip": {"n_skip": 1},
+    "the paper's method": {**OFF, "latent_standardised": False},
+    "the paper's method, standardised code": OFF,
 }
 
 

@@ -14,6 +14,7 @@ __all__ = ["Precision", "TrainConfig"]
 Precision = Literal["float32", "bfloat16"]
 
 PATCH_MIN_SIZE = 8
+MOST_CELLS = 8
 COUNTS = (
     "iterations",
     "evaluate_every",
@@ -24,6 +25,7 @@ COUNTS = (
 )
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
 FROM_0 = (
+    "n_layers",
     "latent_weight",
     "latent_ramp",
     "feedback_weight",
@@ -54,8 +56,9 @@ class TrainConfig:
     """Feature maps after the first encoder layer."""
     max_fm: int = 256
     """Feature maps at most."""
-    n_layers: int = 5
-    """Encoder layers, and as many decoder layers."""
+    n_layers: int = 0
+    """Encoder layers, and as many decoder layers; 0 for as many as the image size can be halved. The fewer
+    cells are left, the better the attributes can be removed from them."""
     n_skip: int = 0
     """Skip connections."""
     mask: bool = True
@@ -70,17 +73,17 @@ class TrainConfig:
     """Autoencoder updates."""
     batch_size: int = 32
     """Images in an update, 2 or more."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     """Of Adam, for all networks."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Of Adam."""
     clip_norm: float = 5.0
     """Largest joint gradient norm of an update."""
-    latent_weight: float = 0.01
+    latent_weight: float = 0.3
     """Weight of the latent adversary at the end of its ramp (the paper's lambda)."""
-    latent_ramp: int = 1500
+    latent_ramp: int = 500
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
-    latent_dropout: float = 0.3
+    latent_dropout: float = 0.1
     """Probability in the latent discriminator."""
     latent_standardised: bool = True
     """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1. Without it,
@@ -89,7 +92,7 @@ class TrainConfig:
     latent_target: Literal["other", "uniform"] = "other"
     """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
     that all are equally likely."""
-    discriminator_steps: int = 1
+    discriminator_steps: int = 3
     """Updates of the latent discriminator in an iteration."""
     continuous_adversary: Literal["bins", "regression"] = "bins"
     """What the latent discriminator is asked about continuous attributes: which of equally full bins the
@@ -155,6 +158,11 @@ class TrainConfig:
             not self.patch_weight or self.image_size >= PATCH_MIN_SIZE,
             f"0 for images under {PATCH_MIN_SIZE} px",
         )
+        self._require(
+            "image_size",
+            bool(self.n_layers) or 0 < self.image_size // 2**self._halvings < MOST_CELLS,
+            "a power of two, or 3, 5 or 7 times one, or n_layers as well",
+        )
         self.autoencoder(2 * len(self.attributes))
 
     def autoencoder(self, n_columns: int) -> AutoEncoderConfig:
@@ -171,13 +179,17 @@ class TrainConfig:
             n_columns=n_columns,
             init_fm=self.init_fm,
             max_fm=self.max_fm,
-            n_layers=self.n_layers,
+            n_layers=self.n_layers or self._halvings,
             n_skip=self.n_skip,
             norm=self.norm,
             mask=self.mask,
             upsampling=self.upsampling,
             dropout=self.dropout,
         )
+
+    @property
+    def _halvings(self) -> int:
+        return (self.image_size & -self.image_size).bit_length() - 1
 
     @property
     def guided(self) -> bool:
