@@ -1,4 +1,7 @@
-"""A bundle that has the real face detector and nothing else, for what finds faces."""
+"""A cache folder for the tests, and a bundle that has the real face detector and nothing else."""
+
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +11,18 @@ from fader.export import convert_detector
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 
 SIZE = 64
+
+
+@pytest.fixture(autouse=True, scope="session")
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What commands keep in the user's cache goes to a folder of the tests."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,19 @@
 """Inference engines behind one contract. `open_engine` is the only place that chooses one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fader.bundle import Bundle
 from fader.errors import ConfigError
+from fader.runtime.engines.choice import choose
 from fader.runtime.engines.contract import Engine
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
+from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16
 
 __all__ = ["ENGINES", "Engine", "open_engine"]
 
-ENGINES = {"onnxruntime-cpu": OnnxRuntimeCpu}
-"""Name to class; `auto` takes the first that works here."""
+ENGINES: Mapping[str, type[Any]] = {kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16)}
+"""Name to class."""
 
 
 def open_engine(bundle: Bundle, name: str = "auto", *, threads: int | None = None) -> Engine:
@@ -16,13 +21,16 @@ def open_engine(bundle: Bundle, name: str = "auto", *, threads: int | None = Non
 
     Args:
         bundle: Verified bundle.
-        name: One of ENGINES, or "auto".
+        name: One of ENGINES, or "auto" for the fastest that works here.
         threads: CPU threads; None for the number of processors of this process.
 
     Raises:
         ConfigError: there is no engine of this name.
         EngineError: the engine is not installed here, or fails.
     """
-    if name != "auto" and name not in ENGINES:
+    if name == "auto":
+        return choose(bundle, ENGINES, threads=threads)
+    if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}: expected auto or one of {', '.join(ENGINES)}")
-    return ENGINES["onnxruntime-cpu" if name == "auto" else name](bundle, threads=threads)
+    engine: Engine = ENGINES[name](bundle, threads=threads)
+    return engine
