@@ -4,6 +4,7 @@ Source: Lample et al. 2017, section 3 and appendix. The learned mask is SAGAN's 
 Shapes: N images, C channels, H height, W width, A attribute columns.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fader.models.config import AutoEncoderConfig
+from fader.models.eraser import Eraser
 from fader.models.layers import attribute_maps, downsample, normalise, upsample
 
 __all__ = ["AutoEncoder", "Rendering"]
@@ -41,6 +43,10 @@ class AutoEncoder(nn.Module):
             for i, (inputs, outputs) in enumerate(zip((3, *widths[:-1]), widths, strict=True))
         )
         self.decoder = nn.ModuleList(self._decoder_layer(j) for j in range(config.n_layers))
+        self.eraser: Eraser | None = None
+        """At the end of what the latent discriminator reads, before what is deeper."""
+        if config.erased:
+            self.eraser = Eraser(math.prod(config.latent_shape(config.n_skip)), config.erased)
 
     def _decoder_layer(self, j: int) -> nn.Sequential:
         config = self.config
@@ -79,8 +85,10 @@ class AutoEncoder(nn.Module):
         """
         outputs = []
         hidden = images_NCHW
-        for layer in self.encoder:
+        for i, layer in enumerate(self.encoder):
             hidden = layer(hidden)
+            if self.eraser is not None and i == self.config.n_layers - 1 - self.config.n_skip:
+                hidden = self.eraser(hidden)
             outputs.append(hidden)
         latents = tuple(outputs[-1 - depth] for depth in range(self.config.n_skip + 1))
         return (*latents, images_NCHW) if self.config.mask else latents

@@ -38,6 +38,8 @@ class AutoEncoderConfig:
     """How a decoder layer doubles the resolution."""
     dropout: float = 0.0
     """Probability in the innermost decoder layers (0 to 1, below 1)."""
+    erased: int = 0
+    """Directions that the end of the encoder erases from the code; see `fader.models.eraser`."""
     mask: bool = False
     """Whether the decoder also draws a mask m and returns m * drawing + (1 - m) * image."""
 
@@ -57,6 +59,7 @@ class AutoEncoderConfig:
             0 <= self.n_skip < self.n_layers,
             f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
         )
+        _require(self.erased >= 0, f"erased = {self.erased}: expected 0 or more")
         _require(0 <= self.dropout < 1, f"dropout = {self.dropout}: expected 0 to 1, without 1")
         _require(self.norm in get_args(Norm), f"norm = {self.norm!r}: expected one of {get_args(Norm)}")
         _require(

@@ -59,6 +59,8 @@ class LatentAdversary:
             start += head.n_outputs
         self.n_outputs = start
         """Outputs that the discriminator must have."""
+        self.n_indicators = sum(max(1, head.n_outputs - 1) for head in self._heads)
+        """Columns of `indicators`."""
 
     def discriminator_loss(self, outputs_NO: Tensor, labels_NK: Tensor) -> Tensor:
         """Return the discriminator's loss, summed over attributes and averaged over images."""
@@ -78,6 +80,14 @@ class LatentAdversary:
             head.fooled(outputs_NO[:, head.outputs], labels_NK[:, k], others_NK[:, k])
             for k, head in enumerate(self._heads)
         )
+
+    def indicators(self, labels_NK: Tensor) -> Tensor:
+        """Return (N, n_indicators) float32, what linear readers are asked.
+
+        A 1 for the category or bin that is there; the last ones are left out, as they follow from the others.
+        Of a regression it is the value.
+        """
+        return torch.cat([head.indicators(labels_NK[:, k]) for k, head in enumerate(self._heads)], dim=1)
 
     def baseline(self, labels_NK: NDArray[np.float32], weights_N: NDArray[np.float64]) -> float:
         """Return the loss of a discriminator that sees nothing and knows how frequent everything is.
@@ -120,6 +130,9 @@ class _Classes:
             return _confusion(logits_NC)
         return functional.cross_entropy(logits_NC, others_N.long())
 
+    def indicators(self, labels_N: Tensor) -> Tensor:
+        return _one_hot(labels_N.long(), self.n_outputs)
+
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
         return _entropy(np.bincount(labels_N.astype(int), shares_N))
 
@@ -141,6 +154,9 @@ class _Bins:
     def fooled(self, logits_NB: Tensor, _: Tensor, __: Tensor) -> Tensor:
         return _confusion(logits_NB)
 
+    def indicators(self, labels_N: Tensor) -> Tensor:
+        return _one_hot(self._bin(labels_N), self.n_outputs)
+
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
         return _entropy(np.bincount(self._bin(torch.from_numpy(labels_N)).numpy(), shares_N))
 
@@ -155,9 +171,16 @@ class _Number:
     def fooled(self, guess_N1: Tensor, labels_N: Tensor, _: Tensor) -> Tensor:
         return functional.mse_loss(guess_N1[:, 0].float(), 1 - labels_N)
 
+    def indicators(self, labels_N: Tensor) -> Tensor:
+        return labels_N[:, None].float()
+
     def ignorance(self, labels_N: NDArray[np.float32], shares_N: NDArray[np.float64]) -> float:
         mean = np.sum(labels_N * shares_N)
         return float(np.sum(np.square(labels_N - mean) * shares_N))
+
+
+def _one_hot(labels_N: Tensor, n: int) -> Tensor:
+    return functional.one_hot(labels_N, n)[:, : max(1, n - 1)].float()
 
 
 def _confusion(logits_NC: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from fader.errors import ConfigError
 from fader.models import AutoEncoderConfig
 from fader.models.config import Norm, Upsampling
+from fader.train.linear_reader import MOST_NUMBERS
 
 __all__ = ["Precision", "TrainConfig"]
 
@@ -89,6 +90,9 @@ class TrainConfig:
     """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1. Without it,
     as in the paper, the encoder hides attributes in numbers that vary little, where a fresh network finds
     them."""
+    latent_linear: bool = True
+    """Whether the best linear reader of the code is an adversary as well, and what it still reads is erased
+    from the encoders that checkpoints hold. Codes of more than 1,024 numbers go without."""
     latent_target: Literal["other", "uniform"] = "other"
     """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
     that all are equally likely."""
@@ -165,11 +169,12 @@ class TrainConfig:
         )
         self.autoencoder(2 * len(self.attributes))
 
-    def autoencoder(self, n_columns: int) -> AutoEncoderConfig:
+    def autoencoder(self, n_columns: int, erased: int = 0) -> AutoEncoderConfig:
         """Return the network's configuration.
 
         Args:
             n_columns: Columns of the attributes.
+            erased: Directions that are erased from the code.
 
         Raises:
             ConfigError: the sizes do not fit each other.
@@ -182,10 +187,17 @@ class TrainConfig:
             n_layers=self.n_layers or self._halvings,
             n_skip=self.n_skip,
             norm=self.norm,
+            erased=erased,
             mask=self.mask,
             upsampling=self.upsampling,
             dropout=self.dropout,
         )
+
+    @property
+    def reads_linearly(self) -> bool:
+        """Whether there is a linear reader."""
+        numbers = math.prod(self.autoencoder(2).latent_shape(self.n_skip))
+        return self.latent_linear and numbers <= MOST_NUMBERS
 
     @property
     def _halvings(self) -> int:

@@ -73,6 +73,14 @@ class Processes:
         dist.all_reduce(joint, dist.ReduceOp.MAX)
         return tuple(map(bool, joint.tolist()))
 
+    def average(self, tensor: Tensor) -> Tensor:
+        """Return the mean over the processes."""
+        if self.count == 1:
+            return tensor
+        joint = tensor.clone()
+        dist.all_reduce(joint)
+        return joint / self.count
+
     def wait(self) -> None:
         """Wait for the others."""
         if self.count > 1:

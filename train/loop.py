@@ -15,6 +15,7 @@ from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.runtime.prefetch import prefetch
 from fader.train.alarms import alarm
 from fader.train.data.dataset import Batches
+from fader.train.erasure import erase_linearly
 from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.evaluation.swaps import DIRECTIONS
 from fader.train.interruption import Interruption
@@ -106,6 +107,7 @@ class Loop:
         words = ""
         if trainer.processes.leads:
             held_out, attributes = self.splits.held_out, trainer.attributes
+            erase_linearly(trainer.averaged, self.splits.training, trainer.adversary)
             figures = evaluate(trainer.averaged, self.judge, held_out, attributes)
             rows = np.arange(min(GRID_ROWS, len(held_out)), dtype=np.int64)
             row = {

@@ -15,6 +15,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
+from fader.train.linear_reader import LinearReader
 from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
@@ -28,6 +29,8 @@ class Critics:
     """Reads attributes from the latent, which it should not be able to."""
     adversary: LatentAdversary
     """How it is read."""
+    reader: LinearReader | None
+    """Reads the latent by least squares."""
     patch: PatchDiscriminator | None
     """Tells edits from real images."""
     guide: Classifier | None
@@ -58,7 +61,8 @@ class EditingLosses(nn.Module):
         n, critics = len(images_NCHW), self.critics
         latents = self.autoencoder.encode(images_NCHW)
         others_NK = other_values(labels_NK, self.attributes, draws)
-        outputs_NO = critics.latent(self.autoencoder.discriminated(latents))
+        code_NCHW = self.autoencoder.discriminated(latents)
+        outputs_NO = critics.latent(code_NCHW)
         edited_NA = columns(edited_NK, self.attributes)
         # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
         rendering = self.autoencoder.render(
@@ -70,6 +74,7 @@ class EditingLosses(nn.Module):
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
             "latent_adversary": critics.adversary.encoder_loss(outputs_NO, labels_NK, others_NK),
+            "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
             "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
             "patch": none,
             "colour": none,

@@ -18,7 +18,7 @@ TRAINED = "trained_autoencoder"
 
 def networks(trainer: Trainer) -> dict[str, nn.Module]:
     """Return the networks to write beside the averaged autoencoder and the judge, by name."""
-    named = {**trainer.networks, TRAINED: trainer.autoencoder}
+    named = {**_learning(trainer), TRAINED: trainer.autoencoder}
     del named["autoencoder"]
     return named | ({"guide": trainer.guide} if trainer.guide is not None else {})
 
@@ -39,7 +39,7 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
     Raises:
         BundleError: they are not there or do not fit this run's networks.
     """
-    load_networks(folder, trainer.networks)
+    load_networks(folder, _learning(trainer))
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
 
 
@@ -49,7 +49,7 @@ def restore(trainer: Trainer, folder: Path) -> None:
     Raises:
         BundleError: the checkpoint is damaged, holds no optimisers' state, or is of other networks.
     """
-    named = {**trainer.networks, TRAINED: trainer.autoencoder, "autoencoder": trainer.averaged}
+    named = {**_learning(trainer), TRAINED: trainer.autoencoder, "autoencoder": trainer.averaged}
     load_networks(folder, named)
     for network, optimiser in trainer.optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}
@@ -60,3 +60,9 @@ def restore(trainer: Trainer, folder: Path) -> None:
     trainer.iteration = int(load_checkpoint(folder).training["iterations"])
     if trainer.iteration and not all(optimiser.state for optimiser in trainer.optimisers.values()):
         raise BundleError(f"{folder} holds no state to go on from: name a run whose last checkpoint does")
+
+
+def _learning(trainer: Trainer) -> dict[str, nn.Module]:
+    """Return what changes in a run: the networks, and the linear reader, which no optimiser moves."""
+    reader = {"linear_reader": trainer.reader} if trainer.reader is not None else {}
+    return trainer.networks | reader

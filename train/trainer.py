@@ -19,6 +19,7 @@ from fader.train.augment import flip
 from fader.train.config import TrainConfig
 from fader.train.distributed import ALONE, Processes
 from fader.train.draws import Draws, seed_of
+from fader.train.linear_reader import LinearReader
 from fader.train.losses import Critics, EditingLosses, patch_loss
 from fader.train.objectives import columns, other_values, ramp
 
@@ -38,6 +39,8 @@ class Metrics:
     """Cross-entropy summed over attributes, nats; the last of the iteration's steps."""
     latent_adversary: float
     """The encoder's loss against it, without its weight."""
+    latent_linear: float
+    """What the best linear reader of the code reads, R² summed over indicators; 0 if unused."""
     feedback: float
     """The guide's cross-entropy on edited images; 0 if unused."""
     patch: float
@@ -78,7 +81,9 @@ class Trainer:
             processes,
         )
         self.iteration = 0
-        shape = config.autoencoder(attributes.n_columns)
+        shape = config.autoencoder(
+            attributes.n_columns, erased=adversary.n_indicators if config.reads_linearly else 0
+        )
         self.autoencoder: AutoEncoder = processes.place(AutoEncoder(shape))
         self.latent_discriminator: LatentDiscriminator = processes.place(
             LatentDiscriminator(
@@ -88,6 +93,10 @@ class Trainer:
                 standardise=config.latent_standardised,
             )
         )
+        self.reader: LinearReader | None = None
+        if config.reads_linearly:
+            n = math.prod(shape.latent_shape(shape.n_skip))
+            self.reader = LinearReader(n, adversary.n_indicators).to(processes.device)
         self.guide: Classifier | None = None
         if guide is not None:
             self.guide = processes.place(guide.eval().requires_grad_(False))
@@ -105,6 +114,7 @@ class Trainer:
         critics = Critics(
             latent=self.latent_discriminator,
             adversary=adversary,
+            reader=self.reader,
             patch=self.patch_discriminator,
             guide=self.guide,
         )
@@ -174,6 +184,9 @@ class Trainer:
         self.latent_discriminator.train()
         with torch.no_grad(), self._autocast():
             latent_NCHW = self.autoencoder.discriminated(self.autoencoder.encode(images_NCHW))
+        if self.reader is not None:
+            indicators_NT = self.adversary.indicators(labels_NK)
+            self.reader.observe(latent_NCHW.flatten(1), indicators_NT, self.processes.average)
         losses = []
         for _ in range(self.config.discriminator_steps):
             losses.append(self.adversary.discriminator_loss(self._latent(latent_NCHW), labels_NK))
@@ -193,9 +206,11 @@ class Trainer:
 
     def _weights(self) -> Mapping[str, float]:
         config = self.config
+        latent = ramp(config.latent_weight, self.iteration, config.latent_ramp)
         return {
             "reconstruction": 1.0,
-            "latent_adversary": ramp(config.latent_weight, self.iteration, config.latent_ramp),
+            "latent_adversary": latent,
+            "latent_linear": latent,
             "feedback": config.feedback_weight,
             "patch": config.patch_weight,
             "mask": config.mask_weight,
@@ -219,8 +234,9 @@ class Trainer:
     def _average(self) -> None:
         # Young averages must forget the random start, so the decay grows into its final value.
         decay = min(self.config.average, (1 + self.iteration) / (10 + self.iteration))
-        pairs = zip(self.averaged.state_dict().values(), self.autoencoder.state_dict().values(), strict=True)
-        for mean, value in pairs:
+        means, values = self.averaged.state_dict(), self.autoencoder.state_dict()
+        for name in (name for name in means if not name.startswith("eraser.")):
+            mean, value = means[name], values[name]
             if mean.is_floating_point():
                 mean.lerp_(value, 1 - decay)
             else:

@@ -232,6 +232,7 @@ def test_the_autoencoders_loss_is_the_weighted_sum_of_its_parts_with_the_adversa
         (latent_loss, loss, _) = losses[-3:]
         assert latent_loss == pytest.approx(metrics.latent_discriminator)
         expected = metrics.reconstruction + latent_weight * metrics.latent_adversary
+        expected += latent_weight * metrics.latent_linear
         expected += 0.3 * metrics.feedback + 0.2 * metrics.patch + 0.9 * metrics.mask + 0.4 * metrics.colour
         assert loss == pytest.approx(expected, rel=1e-5)
 
