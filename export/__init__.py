@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fader.export.half_weights import round_weights
     from fader.export.onnx_graphs import export_graph
     from fader.export.parity import check_parity
+    from fader.export.triton import write_triton_repository
 
 __all__ = [
     "ClassifierGraph",
@@ -26,6 +27,7 @@ __all__ = [
     "export_graph",
     "round_weights",
     "write_bundle",
+    "write_triton_repository",
 ]
 
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
     "export_graph": "onnx_graphs",
     "round_weights": "half_weights",
     "write_bundle": "bundle_writer",
+    "write_triton_repository": "triton",
 }
 
 

@@ -1,8 +1,6 @@
 """From a checkpoint to a bundle: export, compare, write, verify, and only then put in place."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from fader.export.half_weights import round_weights
 from fader.export.model_card import measure, model_card
 from fader.export.onnx_graphs import export_graph
 from fader.export.parity import BATCH_SIZES, EXACT, HALF_WEIGHTS, check_parity
+from fader.export.replacing import replacing
 from fader.models import Checkpoint
 
 __all__ = ["write_bundle"]
@@ -64,7 +63,7 @@ def write_bundle(
         DecoderGraph(checkpoint.autoencoder),
         ClassifierGraph(checkpoint.classifier, checkpoint.attributes),
     )
-    with _replacing(folder) as partial:
+    with replacing(folder, "bundle", _require_bundle) as partial:
         verified = {}
         for graph in graphs:
             tell(f"exporting the {graph.name} and comparing it with PyTorch")
@@ -143,39 +142,7 @@ def _records(folder: Path) -> dict[str, dict[str, str | int]]:
     return {path.relative_to(folder).as_posix(): file_record(path) for path in paths}
 
 
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a new folder beside the target; if the body succeeds, put it in the target's place."""
-    target = folder.resolve()
-    partial, old = (target.with_name(f".{target.name}.fader-{suffix}") for suffix in ("partial", "old"))
-    try:
-        # A killed export may have left both.
-        _restore(old, target)
-        _require_replaceable(target)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-    except OSError as error:
-        raise BundleError(
-            f"cannot write the bundle {folder} ({error.strerror}): choose another folder"
-        ) from error
-    finally:
-        _restore(old, target)
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _restore(old: Path, target: Path) -> None:
-    if old.exists() and not target.exists():
-        old.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _require_replaceable(target: Path) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
+def _require_bundle(target: Path) -> None:
     try:
         Manifest.from_json((target / MANIFEST).read_text(encoding="utf-8"), where=str(target / MANIFEST))
     except (OSError, UnicodeDecodeError, BundleError) as error:

@@ -1,13 +1,15 @@
 """The command fader-export: from a training run, or a published model, to a bundle that fader-run reads."""
 
-from contextlib import ExitStack
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fader import console
-from fader.bundle import Manifest
+from fader.bundle import MANIFEST, Bundle, Manifest
 from fader.checkpoint_folders import find_checkpoint, run_folder
 from fader.errors import ConfigError
 
@@ -27,6 +29,8 @@ Examples:
     fader-export runs/faces/checkpoints/last --full-weights
 
     fader-export eyeglasses.pth --classifier runs/faces
+
+    fader-export bundles/faces --triton repository
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -39,7 +43,7 @@ def export(
         typer.Argument(
             metavar="RUN",
             help="A run folder of fader-train (its best checkpoint, else its last), a checkpoint's folder, "
-            "or the .pth file of a published model.",
+            "or the .pth file of a published model. With --triton also a bundle.",
         ),
     ],
     output: Annotated[
@@ -68,8 +72,36 @@ def export(
         bool,
         typer.Option("--full-weights", help="Store weights as float32, which doubles the bundle's size."),
     ] = False,
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write the bundle as a model repository for NVIDIA Triton Inference Server; one there "
+            "that this command wrote is replaced.",
+        ),
+    ] = None,
 ) -> None:
     """Export a trained model as a bundle: verified ONNX graphs, face detector, manifest and model card."""
+    if (run / MANIFEST).is_file():
+        _require_only_triton(run, triton, output, name, classifier, full_weights)
+        target = run
+    else:
+        target = _export(run, output, name, classifier, full_weights=full_weights)
+    if triton is not None:
+        _write_triton(target, triton)
+
+
+def _require_only_triton(bundle: Path, triton: Path | None, *of_runs: Path | str | bool | None) -> None:
+    if triton is None or any(of_runs):
+        raise ConfigError(
+            f"{bundle} is a bundle already, expected --triton and no other option with it: name the run that "
+            "it came from to export it anew"
+        )
+
+
+def _export(
+    run: Path, output: Path | None, name: str | None, classifier: Path | None, *, full_weights: bool
+) -> Path:
     source, run_name = _find_model(run)
     if classifier is not None and source.is_dir():
         raise ConfigError(
@@ -86,16 +118,21 @@ def export(
         f"{target}: {total_bytes / 1e6:.1f} MB, {', '.join(manifest.attributes.names)}; "
         f"parity with PyTorch {worst_db:.0f} dB or better"
     )
+    return target
+
+
+def _write_triton(bundle: Path, folder: Path) -> None:
+    with _export_extra():
+        from fader.export.triton import write_triton_repository
+    models = write_triton_repository(Bundle(bundle), folder)
+    served = shlex.quote(str(folder.resolve()))
+    typer.echo(f"{folder}: models {', '.join(models)}; tritonserver --model-repository={served}")
 
 
 def _write(source: Path, classifier: Path | None, target: Path, *, name: str, half_weights: bool) -> Manifest:
-    try:
+    with _export_extra():
         from fader.export.bundle_writer import write_bundle
         from fader.models import load_checkpoint
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"fader-export needs the package {error.name}: pip install 'fader[export]'"
-        ) from error
     with ExitStack() as shown:
 
         def show(step: str) -> None:
@@ -105,6 +142,16 @@ def _write(source: Path, classifier: Path | None, target: Path, *, name: str, ha
         show(f"reading {source}")
         checkpoint = load_checkpoint(source) if source.is_dir() else _read_published(source, classifier)
         return write_bundle(checkpoint, target, name=name, half_weights=half_weights, on_step=show)
+
+
+@contextmanager
+def _export_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"fader-export needs the package {error.name}: pip install 'fader[export]'"
+        ) from error
 
 
 def _read_published(file: Path, classifier: Path | None) -> "Checkpoint":
