@@ -8,7 +8,6 @@ python examples/triton_client.py localhost:8001 portrait.jpg Smiling [BUNDLE]
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,6 @@ class TritonEngine:
     def __init__(self, address: str, bundle: Bundle, *, timeout_s: float = 10.0) -> None:
         """Connect to "host:port" and check that this bundle is served there."""
         self._client = InferenceServerClient(address)
-        self._lock = Lock()  # a client of tritonclient is for one thread at a time
         self._timeout_s = timeout_s
         self._latents = [latent.name for latent in bundle.manifest.latents]
         try:
@@ -73,8 +71,7 @@ class TritonEngine:
             tensor.set_data_from_numpy(array)
         wanted = [InferRequestedOutput(name) for name in outputs]
         try:
-            with self._lock:
-                result = self._client.infer(model, tensors, outputs=wanted, client_timeout=self._timeout_s)
+            result = self._client.infer(model, tensors, outputs=wanted, client_timeout=self._timeout_s)
         except InferenceServerException as error:
             raise EngineError(f"Triton's {model} failed: {error}") from error
         return tuple(result.as_numpy(name) for name in outputs)
