@@ -42,7 +42,7 @@ def server(repository: Path) -> Iterator[tuple[str, Requests]]:
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Editor]:
-    with Editor.open(threads=1) as editor:
+    with Editor.open(engine="onnxruntime-cpu", threads=1) as editor:
         yield editor
 
 
