@@ -32,11 +32,13 @@ from fader.train.splits import Splits
 
 SIZE, HELD_OUT, NAME = 64, 1500, "Age"
 STEP_YEARS = 10.0
+ALONE = {"latent_linear": False, "latent_standardised": False}
 ROWS: dict[str, dict[str, Any]] = {
     "none": {"latent_weight": 0.0},
-    "the value itself (regression)": {"continuous_adversary": "regression"},
-    "16 equally full bins": {"continuous_adversary": "bins"},
-    "16 bins, no monotonicity term": {"continuous_adversary": "bins", "monotonicity_weight": 0.0},
+    "the value itself, discriminator alone": {**ALONE, "continuous_adversary": "regression"},
+    "16 equally full bins, discriminator alone": ALONE,
+    "the value itself, with linear reader": {"continuous_adversary": "regression"},
+    "16 equally full bins, with linear reader": {},
 }
 
 

@@ -8,11 +8,14 @@ from fader.errors import ConfigError
 from fader.runtime.engines.choice import choose
 from fader.runtime.engines.contract import Engine
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
+from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
 from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16
 
 __all__ = ["ENGINES", "Engine", "open_engine"]
 
-ENGINES: Mapping[str, type[Any]] = {kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16)}
+ENGINES: Mapping[str, type[Any]] = {
+    kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16, OnnxRuntimeCuda)
+}
 """Name to class."""
 
 

@@ -13,12 +13,32 @@ from fader.errors import EngineError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["available_threads", "open_session", "run_session"]
+__all__ = ["available_threads", "import_onnxruntime", "one_line", "open_session", "run_session"]
 
 
 def available_threads() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def import_onnxruntime() -> Any:
+    """Return the module.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
+    except ImportError as error:
+        raise EngineError(
+            "ONNX Runtime is not installed: pip install 'fader[cpu]' (or 'fader[gpu]', not both)"
+        ) from error
+    return onnxruntime
+
+
+def one_line(error: Exception) -> str:
+    """Return the first line of what an engine says."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession":
@@ -31,12 +51,7 @@ def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession"
     Raises:
         EngineError: ONNX Runtime is not installed, or refuses the graph.
     """
-    try:
-        import onnxruntime  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
-    except ImportError as error:
-        raise EngineError(
-            "ONNX Runtime is not installed: pip install 'fader[cpu]' (or 'fader[gpu]', not both)"
-        ) from error
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -46,7 +61,7 @@ def open_session(graph: Path, *, threads: int) -> "onnxruntime.InferenceSession"
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
-        raise EngineError(f"ONNX Runtime refuses {graph}: {str(error).splitlines()[0]}") from error
+        raise EngineError(f"ONNX Runtime refuses {graph}: {one_line(error)}") from error
 
 
 def run_session(
@@ -67,5 +82,5 @@ def run_session(
     try:
         outputs: list[NDArray[np.float32]] = session.run(None, dict(inputs))
     except Exception as error:  # as above
-        raise EngineError(f"ONNX Runtime failed: {str(error).splitlines()[0]}") from error
+        raise EngineError(f"ONNX Runtime failed: {one_line(error)}") from error
     return outputs

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from tests.runtime.scenes import portrait
@@ -22,17 +23,33 @@ from fader.runtime import ENGINES, Editor
 from fader.runtime.engines import Engine, open_engine
 from fader.runtime.engines.choice import choose
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
+from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
 from fader.runtime.engines.session import available_threads, open_session
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 
 
-@pytest.fixture(scope="module", params=sorted(ENGINES))
+class BoundOnCpu(OnnxRuntimeCuda):
+    """The engine for GPUs with its buffers on the CPU: all of it but CUDA."""
+
+    name = "onnxruntime-cuda, on the CPU"
+    provider = "CPUExecutionProvider"
+    device = "cpu"
+
+    def options(self) -> dict[str, str]:
+        return {}
+
+
+HERE: dict[str, type[Any]] = {**ENGINES, "onnxruntime-cuda": BoundOnCpu}
+
+
+@pytest.fixture(scope="module", params=sorted(HERE))
 def engine(request: pytest.FixtureRequest, tiny_bundle: Path) -> Engine:
     try:
-        return open_engine(Bundle(tiny_bundle), request.param, threads=1)
+        engine: Engine = HERE[request.param](Bundle(tiny_bundle), threads=1)
     except EngineError as error:
         pytest.skip(str(error))
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +130,8 @@ def test_a_batch_gives_bit_for_bit_what_its_images_give_alone(
 def test_results_do_not_depend_on_the_number_of_threads(
     engine: Engine, pixels_NCHW: NDArray[np.float32], tiny_bundle: Path, threads: int
 ) -> None:
-    other = open_engine(Bundle(tiny_bundle), engine.name, threads=threads)
+    kind: Any = type(engine)
+    other = kind(Bundle(tiny_bundle), threads=threads)
     for one, two in zip(engine.encode(pixels_NCHW), other.encode(pixels_NCHW), strict=True):
         np.testing.assert_array_equal(one, two)
     latents = engine.encode(pixels_NCHW)
@@ -237,6 +255,15 @@ def test_a_missing_engine_is_reported_with_the_command_that_installs_it(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert re.fullmatch(message + "\n", done.stdout)
+
+
+def test_an_engine_for_gpus_never_runs_on_something_else(tiny_bundle: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        message = "(cannot use a GPU here|instead of CUDAExecutionProvider)"
+    else:
+        message = r"has no CUDAExecutionProvider: pip uninstall onnxruntime, then pip install 'fader\[gpu\]'"
+    with pytest.raises(EngineError, match=message):
+        open_engine(Bundle(tiny_bundle), "onnxruntime-cuda")
 
 
 def test_there_is_at_least_one_thread() -> None:

@@ -1,0 +1,184 @@
+"""ONNX Runtime on an NVIDIA GPU: buffers that stay on the device, and one CUDA graph for each batch.
+
+Written against ONNX Runtime 1.31's documentation. The binding of buffers runs in the tests, on the CPU
+provider; on a GPU it has not run yet (docs/engines.md).
+"""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.bundle import Bundle
+from fader.errors import EngineError
+from fader.runtime.engines.session import import_onnxruntime, one_line
+from fader.runtime.engines.signatures import Shapes, require_signature, signature
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OnnxRuntimeCuda"]
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+"""Each has buffers and a CUDA graph of its own; smaller batches are filled up, larger ones cut."""
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+class OnnxRuntimeCuda:
+    """Runs a bundle's graphs by ONNX Runtime's CUDA provider, in float16 where the bundle has such graphs."""
+
+    name = "onnxruntime-cuda"
+    provider = "CUDAExecutionProvider"
+    device = "cuda"
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        """Load the graphs.
+
+        Args:
+            bundle: Verified bundle.
+            threads: Not used; a GPU has its own.
+
+        Raises:
+            EngineError: ONNX Runtime for GPUs is missing, or cannot use a GPU here. It never falls back.
+            BundleError: a graph's inputs and outputs are not the manifest's.
+        """
+        del threads
+        self._encoder, self._decoder, self._classifier = (
+            _Graph(self, bundle, graph) for graph in ("encoder", "decoder", "classifier")
+        )
+        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+
+    def options(self) -> dict[str, str]:
+        """Return the provider's options."""
+        return {"enable_cuda_graph": "1", "use_tf32": "0"}
+
+    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """As for `Engine`."""
+        outputs = self._encoder.run({"pixels": pixels_NCHW})
+        return tuple(outputs[name] for name in self._latent_names)
+
+    def decode(
+        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """As for `Engine`."""
+        inputs = dict(zip(self._latent_names, latents, strict=True))
+        return self._decoder.run({**inputs, "values": values_NA})["rendering"]
+
+    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As for `Engine`."""
+        return self._classifier.run({"pixels": pixels_NCHW})["probabilities"]
+
+    def close(self) -> None:
+        """Free the sessions and their device memory."""
+        del self._encoder, self._decoder, self._classifier
+
+
+class _Bound:
+    """Buffers of one batch size on the device, bound to a session."""
+
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        shapes: tuple[Shapes, Shapes],
+        n: int,
+        device: str,
+    ) -> None:
+        values = import_onnxruntime().OrtValue
+        self.inputs, self.outputs = (
+            {
+                name: values.ortvalue_from_shape_and_type([n, *shape], np.float32, device, 0)
+                for name, shape in part.items()
+            }
+            for part in shapes
+        )
+        self.binding = session.io_binding()
+        for name, value in self.inputs.items():
+            self.binding.bind_ortvalue_input(name, value)
+        for name, value in self.outputs.items():
+            self.binding.bind_ortvalue_output(name, value)
+
+
+class _Graph:
+    """A session, and the buffers of each batch size that was met."""
+
+    def __init__(self, engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> None:
+        half = f"{graph}-fp16"
+        self._device = engine.device
+        self._session = _open(engine, bundle, half if half in bundle.manifest.graphs else graph)
+        self._shapes = signature(bundle, graph)
+        found = (
+            {tensor.name: tuple(tensor.shape[1:]) for tensor in tensors}
+            for tensors in (self._session.get_inputs(), self._session.get_outputs())
+        )
+        require_signature(bundle, graph, *found)
+        self._bound: dict[int, _Bound] = {}
+        # The buffers are shared, and a GPU has nothing to gain from two calls at once.
+        self._lock = Lock()
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """Run the graph on a batch of any size, and return its outputs by name.
+
+        Raises:
+            EngineError: the inputs do not fit, or ONNX Runtime fails.
+        """
+        total = len(next(iter(inputs.values())))
+        for name, shape in self._shapes[0].items():
+            if inputs[name].shape != (total, *shape):
+                raise EngineError(
+                    f"ONNX Runtime failed: {name} has shape {inputs[name].shape}, expected {(total, *shape)}"
+                )
+        outputs = {name: np.empty((total, *shape), np.float32) for name, shape in self._shapes[1].items()}
+        with self._lock:
+            for start in range(0, total, BATCHES[-1]):
+                stop = min(start + BATCHES[-1], total)
+                self._run({name: array[start:stop] for name, array in inputs.items()}, outputs, start, stop)
+        return outputs
+
+    def _run(self, inputs: Arrays, outputs: dict[str, NDArray[np.float32]], start: int, stop: int) -> None:
+        bucket = next(batch for batch in BATCHES if batch >= stop - start)
+        try:
+            if bucket not in self._bound:
+                self._bound[bucket] = _Bound(self._session, self._shapes, bucket, self._device)
+            bound = self._bound[bucket]
+            for name, array in inputs.items():
+                filled = np.zeros((bucket, *array.shape[1:]), np.float32)
+                filled[: stop - start] = array
+                bound.inputs[name].update_inplace(filled)
+            options = import_onnxruntime().RunOptions()
+            # A captured graph belongs to its buffers' addresses, so each batch size has one.
+            options.add_run_config_entry("gpu_graph_id", str(bucket))
+            self._session.run_with_iobinding(bound.binding, options)
+            for name, value in bound.outputs.items():
+                outputs[name][start:stop] = value.numpy()[: stop - start]
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise EngineError(f"ONNX Runtime failed: {one_line(error)}") from error
+
+
+def _open(engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> "onnxruntime.InferenceSession":
+    onnxruntime = import_onnxruntime()
+    if engine.provider not in onnxruntime.get_available_providers():
+        raise EngineError(
+            f"this ONNX Runtime has no {engine.provider}: pip uninstall onnxruntime, then "
+            "pip install 'fader[gpu]'"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    if engine.device == "cuda":
+        # Where the provider cannot take a node, or does not load, it must not go to the CPU in silence.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        session = onnxruntime.InferenceSession(
+            bundle.graph(graph), options, providers=[(engine.provider, engine.options())]
+        )
+    except Exception as error:  # as above
+        raise EngineError(
+            f"ONNX Runtime cannot use a GPU here ({one_line(error)}): fader-doctor says what is missing"
+        ) from error
+    if session.get_providers()[0] != engine.provider:
+        raise EngineError(
+            f"ONNX Runtime went to {session.get_providers()[0]} instead of {engine.provider}: fader-doctor "
+            "says what is missing"
+        )
+    return session
