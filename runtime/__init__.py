@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fader.runtime.images import ImageReport, edit_image
     from fader.runtime.latents import Latents
     from fader.runtime.pipeline import VideoProgress, VideoReport, edit_video
+    from fader.runtime.store import LatentStore
     from fader.runtime.video import EncodeOptions
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "EncodeOptions",
     "FaceOptions",
     "ImageReport",
+    "LatentStore",
     "Latents",
     "TrackedFace",
     "VideoProgress",
@@ -39,6 +41,7 @@ _HOMES = {
     "EncodeOptions": "video",
     "FaceOptions": "faces.tracking",
     "ImageReport": "images",
+    "LatentStore": "store",
     "Latents": "latents",
     "TrackedFace": "faces.tracking",
     "VideoProgress": "pipeline",

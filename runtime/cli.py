@@ -11,7 +11,7 @@ from fader.console import progress, run
 from fader.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
-    from fader.runtime import Editor, EncodeOptions, FaceOptions
+    from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ Examples:
 
     fader-run --list-attrs
 """
-MODEL, OUTPUT, FACES = "Model", "Output", "Faces"
+MODEL, OUTPUT, FACES, STORE = "Model", "Output", "Faces", "Store: the next edit of a video is faster"
 
 
 @app.command(epilog=EXAMPLES)
@@ -67,6 +67,14 @@ def run_command(
     min_face: Annotated[
         float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
     ] = 0.04,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the store; default: in the user's cache.", rich_help_panel=STORE),
+    ] = None,
+    cache_size: Annotated[str, typer.Option(help="Bound of the store.", rich_help_panel=STORE)] = "4GiB",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither use nor fill the store.", rich_help_panel=STORE)
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the report as JSON; no progress bar.", rich_help_panel=OUTPUT),
@@ -78,7 +86,8 @@ def run_command(
     Attributes that are not named stay as the model reads them from the face. A video keeps its resolution,
     frame rate, time stamps, audio and subtitles.
     """
-    from fader.runtime import Editor, EncodeOptions, FaceOptions
+    from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
+    from fader.runtime.store import parse_bytes
 
     if list_attrs:
         with Editor.open(model, engine=engine, threads=threads) as editor:
@@ -90,9 +99,10 @@ def run_command(
         )
     encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
     values = _values(attr)
+    store = None if no_cache else LatentStore(cache_dir, max_bytes=parse_bytes(cache_size))
     with Editor.open(model, engine=engine, threads=threads) as editor:
         editor.model.check(values)
-        job = _Job(editor, values, encoding, FaceOptions(min_size=min_face), quiet=quiet or as_json)
+        job = _Job(editor, values, encoding, FaceOptions(min_size=min_face), store, quiet=quiet or as_json)
         reports = job.do(source, out)
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=2))
@@ -128,11 +138,12 @@ class _Job:
         values: dict[str, str],
         encoding: "EncodeOptions",
         faces: "FaceOptions",
+        store: "LatentStore | None",
         *,
         quiet: bool,
     ) -> None:
         self._editor, self._values, self._quiet = editor, values, quiet
-        self._encoding, self._faces = encoding, faces
+        self._encoding, self._faces, self._store = encoding, faces, store
 
     def do(self, source: Path, out: Path | None) -> list[Any]:
         from fader.image import IMAGE_SUFFIXES
@@ -188,6 +199,7 @@ class _Job:
                 self._values,
                 encoding=self._encoding,
                 faces=self._faces,
+                store=self._store,
                 on_progress=show,
             )
 
@@ -207,9 +219,10 @@ def _folder_beside(source: Path) -> Path:
 
 def _sentence(report: Any) -> str:
     if hasattr(report, "frames"):
+        stored = f", {report.frames_from_store} frames from the store" if report.frames_from_store else ""
         return (
             f"{report.target}: a face edited in {report.frames_edited} of {report.frames} frames "
-            f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks), "
+            f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks{stored}), "
             f"{report.frames / max(report.seconds, 1e-9):.1f} frames/s on {report.engine}"
         )
     return f"{report.target}: {report.faces_edited} of {report.faces} faces edited"

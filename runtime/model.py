@@ -67,7 +67,7 @@ class Model:
                 f"(N, {size}, {size}, 3) uint8 RGB, aligned; Editor.edit takes whole pictures"
             )
         if not len(crops_NSS3):
-            return self._join([])
+            return self.join([])
         if not (remember and self.cache.max_bytes):
             return self._encode(crops_NSS3)
         keys = [image_key(crop) for crop in crops_NSS3]
@@ -80,7 +80,7 @@ class Model:
                 entry = made[np.array([row])]
                 self.cache.put(keys[i], entry)
                 entries[i] = entry
-        return self._join([entry for entry in entries if entry is not None])
+        return self.join([entry for entry in entries if entry is not None])
 
     def render(self, latents: Latents, values_NA: NDArray[np.float32]) -> NDArray[np.float32]:
         """Render latents with attribute columns as (N, 3, S, S) float32 in [-1, 1].
@@ -99,6 +99,23 @@ class Model:
         size = self.image_size
         return np.concatenate(parts) if parts else np.empty((0, 3, size, size), np.float32)
 
+    def join(self, parts: list[Latents]) -> Latents:
+        """Return one batch of several, in their order; an empty one of none."""
+        # Always a copy: what the cache holds must not change when a caller changes what it got.
+        empty = [np.empty((0, *latent.shape), np.float32) for latent in self.bundle.manifest.latents]
+        return Latents(
+            tensors=tuple(
+                np.concatenate([part.tensors[i] for part in parts]) if parts else empty[i]
+                for i in range(len(empty))
+            ),
+            source_NA=(
+                np.concatenate([part.source_NA for part in parts])
+                if parts
+                else np.empty((0, self.attributes.n_columns), np.float32)
+            ),
+            bundle_id=self.bundle.id,
+        )
+
     def check(self, values: Mapping[str, Value]) -> None:
         """Refuse values that this model does not know.
 
@@ -114,23 +131,7 @@ class Model:
             tensors = self.engine.encode(pixels_NCHW)
             source_NA = self.engine.classify(pixels_NCHW)
             parts.append(Latents(tensors=tensors, source_NA=source_NA, bundle_id=self.bundle.id))
-        return self._join(parts)
+        return self.join(parts)
 
     def _batches(self, n: int) -> list[slice]:
         return [slice(start, min(start + self.max_batch, n)) for start in range(0, n, self.max_batch)]
-
-    def _join(self, parts: list[Latents]) -> Latents:
-        # Always a copy: what the cache holds must not change when a caller changes what it got.
-        empty = [np.empty((0, *latent.shape), np.float32) for latent in self.bundle.manifest.latents]
-        return Latents(
-            tensors=tuple(
-                np.concatenate([part.tensors[i] for part in parts]) if parts else empty[i]
-                for i in range(len(empty))
-            ),
-            source_NA=(
-                np.concatenate([part.source_NA for part in parts])
-                if parts
-                else np.empty((0, self.attributes.n_columns), np.float32)
-            ),
-            bundle_id=self.bundle.id,
-        )

@@ -1,20 +1,28 @@
 """From one video file to another: decoding, faces, rendering and encoding in threads with bounded queues."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
 
 from fader.attributes import Value
 from fader.runtime.editor import Editor
-from fader.runtime.faces.tracking import FaceOptions
+from fader.runtime.faces.tracking import FaceOptions, Tracker
 from fader.runtime.prefetch import prefetch
-from fader.runtime.stages import Edited, find_faces, paste, render
+from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
+from fader.runtime.store import LatentStore, VideoMemory
 from fader.runtime.video import EncodeOptions, VideoSource, VideoTarget
 
 __all__ = ["VideoProgress", "VideoReport", "edit_video"]
 
+T = TypeVar("T")
+_Passing: TypeAlias = "FaceFrame | Packet[Stream]"
 QUEUE = 8
 
 
@@ -52,6 +60,8 @@ class VideoReport:
     """Time taken."""
     engine: str
     """The engine that rendered."""
+    frames_from_store: int = 0
+    """Frames whose faces and latents an earlier edit had stored."""
 
 
 class _Count:
@@ -76,6 +86,7 @@ def edit_video(
     *,
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,
+    store: LatentStore | None = None,
     on_progress: Callable[[VideoProgress], None] = lambda _: None,
 ) -> VideoReport:
     """Edit every face in a video; everything else of it is kept.
@@ -91,6 +102,8 @@ def edit_video(
             attributes keep what the classifier reads from the face.
         encoding: Codec, quality and speed; by default the source's codec at a quality near the source's.
         faces: How faces are searched for.
+        store: Where faces and latents are kept for the next edit of this file, and looked up; None keeps
+            nothing. The result is the same to the bit. Trouble with it is logged and never stops the edit.
         on_progress: Called in this thread after every frame; what it raises stops the work, without a file.
 
     Raises:
@@ -106,18 +119,10 @@ def edit_video(
         VideoTarget.open(target, reading, encoding) as writing,
         ExitStack() as threads,
     ):
-        decoded = threads.enter_context(prefetch(reading.items(), QUEUE, name="fader-decode"))
-        found = threads.enter_context(
-            prefetch(
-                find_faces(decoded, editor.tracker(faces), editor.image_size, rotation=reading.rotation),
-                QUEUE,
-                name="fader-faces",
-            )
-        )
-        rendered = threads.enter_context(
-            prefetch(paste(render(found, editor.model, values)), QUEUE, name="fader-render")
-        )
-        for item in rendered:
+        memory = None
+        if store is not None:
+            memory = threads.enter_context(VideoMemory(store, reading, editor.model, faces))
+        for item in _edited(editor, reading, values, editor.tracker(faces), memory, threads):
             if isinstance(item, Edited):
                 writing.write(item.frame)
                 count.add(item)
@@ -135,4 +140,27 @@ def edit_video(
         tracks=len(count.tracks),
         seconds=time.monotonic() - began,
         engine=editor.engine_name,
+        frames_from_store=memory.n_recalled if memory else 0,
     )
+
+
+def _edited(
+    editor: Editor,
+    source: VideoSource,
+    values: Mapping[str, Value],
+    tracker: Tracker,
+    memory: VideoMemory | None,
+    threads: ExitStack,
+) -> "Iterator[Edited | Packet[Stream]]":
+    def ahead(items: Iterable[T], name: str) -> Iterator[T]:
+        return threads.enter_context(prefetch(items, QUEUE, name=f"fader-{name}"))
+
+    known: Iterator[VideoFrame | _Passing] = ahead(source.items(), "decode")
+    if memory is not None:
+        known = memory.recall(known, tracker)
+    found: Iterator[_Passing] = find_faces(known, tracker, editor.image_size, rotation=source.rotation)
+    rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, values)
+    if memory is not None:
+        rendered = memory.record(rendered)
+    edited: Iterator[Edited | Packet[Stream]] = paste(rendered)
+    return ahead(edited, "render")

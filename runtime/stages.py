@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fader.attributes import Value
 from fader.runtime.faces.tracking import TrackedFace, Tracker
+from fader.runtime.latents import Latents
 from fader.runtime.model import Model
 from fader.runtime.paste import delta
 from fader.runtime.video.planes import FramePlanes
@@ -37,6 +38,10 @@ class FaceFrame:
     """Its faces."""
     crops: NDArray[np.uint8]
     """(faces, S, S, 3) uint8 RGB."""
+    tracker: bytes = b""
+    """State of the tracker after this frame (see `Tracker.save`); empty where frames are unrelated."""
+    latents: Latents | None = None
+    """Of the faces; filled by `render` where they are not known before, None where there is no face."""
     deltas: list[NDArray[np.float32]] = field(default_factory=list)
     """For each face (S, S, 3) float32, what to add; filled by `render`."""
 
@@ -70,7 +75,8 @@ def find_faces(
             planes = FramePlanes(item, rotation=rotation)
             time_s = time_s + NOMINAL_STEP_S if item.time is None else item.time
             faces = tracker.update(planes, time_s)
-            yield FaceFrame(planes=planes, faces=faces, crops=crops_of(planes, faces, size))
+            crops = crops_of(planes, faces, size)
+            yield FaceFrame(planes=planes, faces=faces, crops=crops, tracker=tracker.save())
         else:
             yield item
 
@@ -137,8 +143,7 @@ def _rendered(
 ) -> Iterator[FaceFrame | P]:
     frames = [item for item in waiting if isinstance(item, FaceFrame) and item.faces]
     if frames:
-        # A video's crops hardly ever come again: remembered, they would only push out what callers encoded.
-        latents = model.encode(np.concatenate([frame.crops for frame in frames]), remember=estimates is None)
+        latents = _latents(frames, model, remember=estimates is None)
         faces = [face for frame in frames for face in frame.faces]
         source_NA = latents.source_NA
         if estimates is not None:
@@ -151,5 +156,16 @@ def _rendered(
             for edited, same, face in zip(edited_NCHW, same_NCHW, faces, strict=True)
         ]
         for frame in frames:
-            frame.deltas, changes = changes[: len(frame.faces)], changes[len(frame.faces) :]
+            n = len(frame.faces)
+            frame.deltas, changes = changes[:n], changes[n:]
+            frame.latents, latents = latents[:n], latents[n:]
     yield from waiting
+
+
+def _latents(frames: list[FaceFrame], model: Model, *, remember: bool) -> Latents:
+    known = [frame.latents for frame in frames if frame.latents is not None]
+    if len(known) == len(frames):
+        return model.join(known)
+    # All of them where one is new: an engine may round differently in a batch of another size.
+    # A video's crops hardly ever come again: remembered, they would only push out what callers encoded.
+    return model.encode(np.concatenate([frame.crops for frame in frames]), remember=remember)

@@ -70,6 +70,20 @@ class SimilarityFilter:
         self._x = OneEuro(min_hz=1.2, beta=6.0)
         self._y = OneEuro(min_hz=1.2, beta=6.0)
 
+    @property
+    def state(self) -> list[float]:
+        """Value and speed of each of the four filters; NaN for a value before the first call."""
+        return [
+            number
+            for part in self._parts()
+            for number in (math.nan if part.value is None else float(part.value), float(part.speed))
+        ]
+
+    @state.setter
+    def state(self, numbers: list[float]) -> None:
+        for part, value, speed in zip(self._parts(), numbers[::2], numbers[1::2], strict=True):
+            part.value, part.speed = None if math.isnan(value) else value, speed
+
     def __call__(self, matrix: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
         """Return the smoothed (2, 3) matrix.
 
@@ -87,6 +101,9 @@ class SimilarityFilter:
         angle = self._angle(angle, dt_s)
         centre = np.array([self._x(centre[0], dt_s, unit=side), self._y(centre[1], dt_s, unit=side)])
         return self._compose(side, angle, centre)
+
+    def _parts(self) -> tuple[OneEuro, ...]:
+        return self._scale, self._angle, self._x, self._y
 
     def _compose(self, side: float, angle: float, centre: NDArray[np.float64]) -> NDArray[np.float64]:
         step = side / self._size

@@ -24,6 +24,13 @@ SAME_FACE = 0.3
 TURN_FROM, TURN_TO = 0.06, 0.10
 CUT = 40.0
 CUT_THUMBNAIL = 32
+TRACK = np.dtype(
+    [
+        ("number", "<i8"), ("misses", "<i8"), ("time_s", "<f8"), ("filter", "<f8", (8,)),
+        ("score", "<f8"), ("box", "<f4", (4,)), ("landmarks", "<f4", (5, 2)),
+    ]
+)  # fmt: skip
+COUNTERS = np.dtype([("next_number", "<i8"), ("since_detection", "<i8")])
 
 
 class FrameView(Protocol):
@@ -131,6 +138,41 @@ class Tracker:
             self._search(view, time_s)
             self._since_detection = 0
         return [self._place(track, time_s) for track in self._tracks if track.face.score >= LOST_SCORE]
+
+    def save(self) -> bytes:
+        """Return what the next `update` depends on, save the last frame itself."""
+        tracks = np.array(
+            [
+                (t.number, t.misses, t.time_s, t.filter.state, t.face.score, t.face.box, t.face.landmarks)
+                for t in self._tracks
+            ],
+            TRACK,
+        )
+        return np.array((self._next_number, self._since_detection), COUNTERS).tobytes() + tracks.tobytes()
+
+    def resume(self, saved: bytes, last: FrameView) -> None:
+        """Go on where another tracker with the same settings was.
+
+        Args:
+            saved: What its `save` returned.
+            last: The frame that it had seen last.
+        """
+        self._next_number, self._since_detection = np.frombuffer(saved, COUNTERS, 1)[0].tolist()
+        self._tracks = [self._resumed(row) for row in np.frombuffer(saved, TRACK, offset=COUNTERS.itemsize)]
+        self._last_thumbnail = last.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)
+
+    def _resumed(self, row: np.void) -> _Track:
+        steady = SimilarityFilter(self._size)
+        steady.state = row["filter"].tolist()
+        return _Track(
+            number=int(row["number"]),
+            misses=int(row["misses"]),
+            time_s=float(row["time_s"]),
+            filter=steady,
+            face=Detection(
+                box=row["box"].copy(), score=float(row["score"]), landmarks=row["landmarks"].copy()
+            ),
+        )
 
     def _is_cut(self, view: FrameView) -> bool:
         thumbnail = view.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)

@@ -6,6 +6,7 @@
     ├── BundleError            a model bundle or a checkpoint is missing, damaged or does not fit
     ├── EngineError            an inference engine is missing or failed
     ├── MediaError             an image or a video cannot be read or written
+    ├── StoreError             the store of latents on disk cannot be used, or is damaged
     └── ParityError            an exported graph does not compute what its network computes
 
 Messages are one line: what was found, what was expected, what to do.
@@ -19,6 +20,7 @@ __all__ = [
     "FaderError",
     "MediaError",
     "ParityError",
+    "StoreError",
 ]
 
 
@@ -44,6 +46,10 @@ class EngineError(FaderError):
 
 class MediaError(FaderError):
     """An image or a video cannot be read or written."""
+
+
+class StoreError(FaderError):
+    """The store of latents on disk cannot be used, or is damaged."""
 
 
 class ParityError(FaderError):

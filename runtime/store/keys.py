@@ -1,0 +1,62 @@
+"""When two edits may share what is stored: same pictures, found by the same code, read by the same model."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import av
+import cv2
+
+from fader.bundle import file_record
+from fader.runtime.faces.tracking import FaceOptions
+from fader.runtime.model import Model
+from fader.runtime.video import VideoSource
+
+__all__ = ["store_key"]
+
+SCHEMA = 1
+"""Of the tables and of the rows' bytes."""
+
+
+def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
+    """Return the digest of everything that the stored numbers depend on, in hex.
+
+    Args:
+        source: Its whole file is read, since a size and a time can stay while the content changes.
+        model: Its bundle, template and engine count.
+        faces: How faces are searched for.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    manifest = model.bundle.manifest
+    parts = {
+        "schema": SCHEMA,
+        "code": _code_digest(),
+        "libraries": [av.__version__, cv2.__version__],
+        "file": file_record(source.path),
+        "stream": source.stream.index,
+        "bundle": model.bundle.id,
+        "template": manifest.template,
+        "image_size": manifest.image_size,
+        "engine": model.engine.name,
+        "faces": asdict(faces),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of the code that finds, aligns and cuts out faces.
+
+    A version number would have to be raised by hand; forgotten once, old crops would come back.
+    """
+    runtime = Path(__file__).parents[1]
+    files = [*runtime.glob("faces/*.py"), *runtime.glob("video/*.py"), *runtime.glob("*.py")]
+    files.append(runtime.parent / "image.py")
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
