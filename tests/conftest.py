@@ -1,6 +1,5 @@
 """A cache folder for the tests, and a bundle that has the real face detector and nothing else."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,16 +12,12 @@ from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 SIZE = 64
 
 
-@pytest.fixture(autouse=True, scope="session")
-def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What commands keep in the user's cache goes to a folder of the tests."""
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither see nor fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,8 @@ class SourceDatabase:
                 self._connection.executescript(TABLES)
                 with self._transaction():
                     self._connection.execute("DELETE FROM source")
-                    self._connection.execute("INSERT INTO source VALUES (?)", (source,))
+                    readable = source.encode("utf-8", "backslashreplace").decode()
+                    self._connection.execute("INSERT INTO source VALUES (?)", (readable,))
         except BaseException:
             self.close()
             raise
@@ -164,7 +165,9 @@ def remove(path: Path) -> None:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except MemoryError as error:
+        raise StoreError(f"{path}: no memory left to read it") from error
+    except (sqlite3.Error, UnicodeError) as error:  # damaged names come back in SQLite's messages
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         kind = StoreError if code in OUTER_CAUSES else DamagedStoreError
         raise kind(f"{path}: {error}") from error

@@ -13,7 +13,7 @@ import platformdirs
 from fader.errors import ConfigError, StoreError
 from fader.runtime.store.database import describe, remove
 
-__all__ = ["DEFAULT_BYTES", "LatentStore", "StoreEntry", "parse_bytes"]
+__all__ = ["LatentStore", "StoreEntry", "parse_bytes"]
 
 DEFAULT_BYTES = 4 * 2**30
 FREE_BYTES = 256 * 2**20
