@@ -111,8 +111,8 @@ def forms(editor: Editor, source: Path, values: dict[str, float]) -> str:
     kept = sum(t[0].nbytes for t, image in zip(latents.tensors, is_image, strict=True) if not image)
     return (
         f"a face in a frame: {kept >> 10} KiB of latents; half of it as float16, which would change the "
-        f"drawing by up to {change:.3f} of 255 levels; the crop would add {pixels[0].nbytes >> 10} KiB as uint8; the "
-        f"drawing at the source's values {full[0].nbytes >> 10} KiB, and save {drawing_ms:.1f} ms"
+        f"drawing by up to {change:.3f} of 255 levels; the crop would add {pixels[0].nbytes >> 10} KiB as "
+        f"uint8; the drawing at the source's values {full[0].nbytes >> 10} KiB, and save {drawing_ms:.1f} ms"
     )
 
 
