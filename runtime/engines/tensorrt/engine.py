@@ -1,0 +1,139 @@
+"""The engine for NVIDIA GPUs: TensorRT itself, without ONNX Runtime between."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.bundle import Bundle, Manifest
+from fader.errors import BundleError
+from fader.runtime.engines.tensorrt.build import BUCKETS, FLAGS
+from fader.runtime.engines.tensorrt.builder_process import BuildOrder, build_in_child
+from fader.runtime.engines.tensorrt.cache import EngineCache
+from fader.runtime.engines.tensorrt.device import load_cuda
+from fader.runtime.engines.tensorrt.library import DEFAULT_LIBRARY, load_library, require_driver
+from fader.runtime.engines.tensorrt.progress import OnProgress
+from fader.runtime.engines.tensorrt.recipe import Recipe
+from fader.runtime.engines.tensorrt.runner import PlanError, Runner
+
+__all__ = ["TensorRt"]
+
+_Shapes = Mapping[str, tuple[int, ...]]
+
+
+class TensorRt:
+    """Runs a bundle's graphs by TensorRT on the current GPU, in the graphs' own precision.
+
+    Reading graphs, building and caching are tested with TensorRT for RTX, which needs no GPU for them. What
+    happens on the GPU (`runner`, `device`) has NOT RUN ON ONE YET: it was written against the docstrings of
+    TensorRT 10.13.2, 11.4.0 and RTX 1.7.1 and of cuda-bindings 13.5.0, and is tested on a simulated GPU.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,  # noqa: ARG002  # the GPU does the work
+        library: str = DEFAULT_LIBRARY,
+        cache: EngineCache | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Take the engines from the cache, or build them: that takes minutes, once for each bundle and GPU.
+
+        Args:
+            bundle: Verified bundle.
+            threads: Not used: engines have it in common.
+            library: See `load_library`.
+            cache: None for the user's own.
+            on_progress: See `OnProgress`; for each graph that is built.
+
+        Raises:
+            EngineError: TensorRT, the CUDA bindings, a driver or a GPU is missing, or one of them fails.
+            BundleError: a graph's inputs and outputs are not the manifest's.
+        """
+        require_driver()
+        self._library, self._cuda = load_library(library), load_cuda()
+        self._cache, self._device = cache or EngineCache(), self._cuda.describe_device()
+        self._on_progress = on_progress or (lambda _share, _phase: None)
+        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+        self._runners: dict[str, Runner] = {}
+        try:
+            for name, signature in _signatures(bundle.manifest).items():
+                self._runners[name] = self._open(bundle, name, signature)
+        except BaseException:
+            self.close()
+            raise
+
+    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order."""
+        outputs = self._runners["encoder"].run({"pixels": pixels_NCHW})
+        return tuple(outputs[name] for name in self._latent_names)
+
+    def decode(
+        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return (N, 3, S, S) renderings in [-1, 1] of latents with (N, A) attribute columns."""
+        inputs = dict(zip(self._latent_names, latents, strict=True))
+        return self._runners["decoder"].run({**inputs, "values": values_NA})["rendering"]
+
+    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (N, A) probabilities; each attribute's columns sum to 1."""
+        return self._runners["classifier"].run({"pixels": pixels_NCHW})["probabilities"]
+
+    def close(self) -> None:
+        """Free the engines and their memory."""
+        while self._runners:
+            self._runners.popitem()[1].close()
+
+    def _open(self, bundle: Bundle, name: str, signature: tuple[_Shapes, _Shapes]) -> Runner:
+        recipe = Recipe(
+            graph=f"{bundle.manifest.name}/{name}",
+            graph_sha256=str(bundle.manifest.files[bundle.manifest.graphs[name]]["sha256"]),
+            library=self._library.name,
+            library_version=self._library.version,
+            device=self._device,
+            buckets=BUCKETS,
+            flags=FLAGS,
+        )
+        try:
+            runner = self._run(recipe, bundle.graph(name))
+        except PlanError:  # whole, and made for this GPU, but TensorRT refuses it
+            self._cache.drop(recipe)
+            runner = self._run(recipe, bundle.graph(name))
+        if (runner.inputs, runner.outputs) != signature:
+            runner.close()
+            raise BundleError(
+                f"the {name} of {bundle.folder} takes and gives {(runner.inputs, runner.outputs)}, its "
+                f"manifest says {signature}: export the bundle again"
+            )
+        return runner
+
+    def _run(self, recipe: Recipe, graph: Path) -> Runner:
+        def build(folder: Path) -> None:
+            order = BuildOrder(
+                library=recipe.library,
+                graph=str(graph),
+                graph_sha256=recipe.graph_sha256,
+                buckets=recipe.buckets,
+                folder=str(folder),
+            )
+            build_in_child(order, on_progress=lambda share, phase: tell(share, f"{recipe.graph}: {phase}"))
+
+        tell = self._on_progress
+        waiting = f"{recipe.graph}: waiting for another process that builds this engine"
+        plan = self._cache.plan(recipe, build, on_wait=lambda: tell(0.0, waiting))
+        return Runner(self._library, self._cuda, plan, where=recipe.graph)
+
+
+def _signatures(manifest: Manifest) -> dict[str, tuple[_Shapes, _Shapes]]:
+    """Return graph name to its inputs and outputs: name to shape of one image."""
+    image, columns = (3, manifest.image_size, manifest.image_size), (manifest.attributes.n_columns,)
+    latents: _Shapes = {latent.name: latent.shape for latent in manifest.latents}
+    return {
+        "encoder": ({"pixels": image}, latents),
+        "decoder": ({**latents, "values": columns}, {"rendering": image}),
+        "classifier": ({"pixels": image}, {"probabilities": columns}),
+    }
