@@ -6,6 +6,7 @@ arrays and memory pool have no use here.)
 
 import ctypes
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -67,33 +68,30 @@ class Cuda:
 class Buffer:
     """Memory for a batch of float32 rows: on the GPU, and pinned on the host, where copies need no detour."""
 
-    def __init__(self, cuda: Cuda, rows: int, shape: Sequence[int]) -> None:
+    def __init__(self, cuda: Cuda, held: ExitStack, rows: int, shape: Sequence[int]) -> None:
         """Allocate it.
 
         Args:
             cuda: From `load_cuda`.
+            held: Frees it when it closes.
             rows: Largest batch.
             shape: Of one row.
 
         Raises:
             EngineError: there is not enough memory.
         """
-        self._cuda = cuda
         self.row_bytes = int(np.prod(shape)) * np.dtype(np.float32).itemsize
         """Bytes of one row."""
         self.host: int = cuda.call("cudaHostAlloc", self.row_bytes * rows, 0)
         """Address of the pinned memory."""
+        held.callback(cuda.call, "cudaFreeHost", self.host)
         floats = (ctypes.c_float * (rows * int(np.prod(shape)))).from_address(self.host)
         self.array: NDArray[np.float32] = np.ctypeslib.as_array(floats).reshape(rows, *shape)
-        """The pinned memory as (rows, *shape) float32; not to be used after `free`."""
+        """The pinned memory as (rows, *shape) float32; not to be used once it is freed."""
         self.array[:] = 0  # what fills a batch up is then a number
         self.device: int = cuda.call("cudaMalloc", self.row_bytes * rows)
         """Address on the GPU."""
-
-    def free(self) -> None:
-        """Free both."""
-        self._cuda.call("cudaFree", self.device)
-        self._cuda.call("cudaFreeHost", self.host)
+        held.callback(cuda.call, "cudaFree", self.device)
 
 
 def load_cuda() -> Cuda:

@@ -65,10 +65,8 @@ class Runner:
         with ExitStack() as held:
             self._stream = cuda.call("cudaStreamCreate")
             held.callback(cuda.call, "cudaStreamDestroy", self._stream)
-            self._buffers: dict[str, Buffer] = {}
-            for name, shape in shapes.items():
-                self._buffers[name] = Buffer(cuda, self.buckets[-1], shape)
-                held.callback(self._buffers[name].free)
+            rows = self.buckets[-1]
+            self._buffers = {name: Buffer(cuda, held, rows, shape) for name, shape in shapes.items()}
             self._contexts = [self._make_context(i) for i in range(len(self.buckets))]
             self._held = held.pop_all()
 

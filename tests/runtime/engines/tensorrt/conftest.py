@@ -9,9 +9,9 @@ import torch
 from tests.runtime.engines.tensorrt.stand_in import BUCKETS
 from torch import Tensor
 
+from fader.attributes import Attribute, AttributeSet
 from fader.bundle import Bundle
 from fader.export import ClassifierGraph, DecoderGraph, EncoderGraph, Graph, export_graph
-from fader.attributes import Attribute, AttributeSet
 from fader.models import AutoEncoder, AutoEncoderConfig, Classifier, ClassifierConfig
 from fader.runtime.engines.tensorrt.builder_process import BuildOrder
 from fader.runtime.engines.tensorrt.library import Library, load_library

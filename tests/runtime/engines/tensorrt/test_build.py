@@ -10,8 +10,8 @@ from tests.runtime.engines.tensorrt.stand_in import BUCKETS
 
 from fader.bundle import Bundle, shipped_bundle
 from fader.errors import EngineError
-from fader.runtime.engines.tensorrt.build import add_profiles, build_plan, parse_graph
 from fader.runtime.engines.tensorrt.build import BUCKETS as DEFAULT_BUCKETS
+from fader.runtime.engines.tensorrt.build import add_profiles, build_plan, parse_graph
 from fader.runtime.engines.tensorrt.library import Library, make_log
 
 GRAPHS = ("encoder", "decoder", "classifier")
@@ -43,9 +43,7 @@ def type_of_weighty_layers(parsed: Parsed, rtx: Library) -> set[Any]:
     }
     found = [layer for layer in parsed.layers() if layer.type in weighty]
     assert found
-    return {
-        tensor.dtype for layer in found for tensor in (layer.get_input(0), layer.get_output(0))
-    }
+    return {tensor.dtype for layer in found for tensor in (layer.get_input(0), layer.get_output(0))}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -61,7 +59,9 @@ def test_names_and_shapes_are_the_manifests(rtx: Library, name: str) -> None:
         "decoder": ({**latents, "values": columns}, {"rendering": image}),
         "classifier": ({"pixels": image}, {"probabilities": columns}),
     }[name]
-    found = tuple({n: tuple(t.shape) for n, t in side.items()} for side in (parsed.inputs(), parsed.outputs()))
+    found = tuple(
+        {n: tuple(t.shape) for n, t in side.items()} for side in (parsed.inputs(), parsed.outputs())
+    )
     assert found == expected
 
 
@@ -157,7 +157,9 @@ def test_a_damaged_graph_is_refused_in_one_line(rtx: Library, encoder: Path) -> 
 
 
 def test_an_empty_graph_is_refused_with_the_builders_reason(rtx: Library) -> None:
-    with pytest.raises(EngineError, match=r"cannot build an engine from a\.onnx: .*at least one output") as caught:
+    with pytest.raises(
+        EngineError, match=r"cannot build an engine from a\.onnx: .*at least one output"
+    ) as caught:
         build_plan(rtx, b"", where=HERE)
     assert "\n" not in str(caught.value)
 

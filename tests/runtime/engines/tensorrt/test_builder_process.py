@@ -58,7 +58,9 @@ def test_a_module_in_the_working_directory_does_not_take_anothers_place(
 ) -> None:
     (tmp_path / "tensorrt_rtx.py").write_text("raise SystemExit('taken')")
     order = dataclasses.replace(order, graph=str(Path(order.graph).absolute()))
-    sources = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sources = [
+        str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+    ]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sources))
     monkeypatch.chdir(tmp_path)
     build_in_child(order)

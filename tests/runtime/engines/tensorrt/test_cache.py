@@ -62,7 +62,9 @@ def age(cache: EngineCache, recipe: Recipe, seconds: float) -> None:
     os.utime(cache.folder / recipe.key / ENTRY, (then, then))
 
 
-def test_an_engine_is_built_once_and_then_found(cache: EngineCache, recipe: Recipe, order: BuildOrder) -> None:
+def test_an_engine_is_built_once_and_then_found(
+    cache: EngineCache, recipe: Recipe, order: BuildOrder
+) -> None:
     plan = cache.plan(recipe, real_build(order))
     assert EngineCache(cache.folder).plan(recipe, unwanted) == plan
     assert names(cache) == {recipe.key, f"{recipe.timings_key}.timings"}
@@ -124,7 +126,9 @@ DAMAGES: list[Callable[[Path], Any]] = [
     lambda folder: (folder / ENTRY).write_text("{"),
     lambda folder: (folder / ENTRY).write_text("[]"),
     lambda folder: (folder / ENTRY).write_text("{}"),
-    lambda folder: (folder / ENTRY).write_text((folder / ENTRY).read_text().replace('"schema": 1', '"schema": 0')),
+    lambda folder: (folder / ENTRY).write_text(
+        (folder / ENTRY).read_text().replace('"schema": 1', '"schema": 0')
+    ),
     lambda folder: (folder / ENTRY).write_text((folder / ENTRY).read_text().replace("none", "some")),
 ]
 
@@ -243,7 +247,9 @@ def test_a_cancelled_child_leaves_nothing_under_the_final_name(
 
 def test_a_folder_that_cannot_be_made_is_reported_in_one_line(tmp_path: Path, recipe: Recipe) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match=r"cannot keep engines in .*file/engines \(.*\): name another folder"):
+    with pytest.raises(
+        EngineError, match=r"cannot keep engines in .*file/engines \(.*\): name another folder"
+    ):
         EngineCache(tmp_path / "file" / "engines").plan(recipe, Build())
 
 
@@ -299,7 +305,9 @@ def test_processes_that_start_at_once_build_once(
 ) -> None:
     before = COUNT_AND_WAIT_FOR_THE_OTHER.format(waited=str(cache.folder / "waited"))
     put_in_the_way(monkeypatch, tmp_path / "stand-in", before)
-    arguments = [json.dumps(x) for x in (str(cache.folder), dataclasses.asdict(order), dataclasses.asdict(recipe))]
+    arguments = [
+        json.dumps(x) for x in (str(cache.folder), dataclasses.asdict(order), dataclasses.asdict(recipe))
+    ]
     processes = [
         subprocess.Popen([sys.executable, "-c", PROCESS, *arguments], stdout=subprocess.PIPE, text=True)
         for _ in range(2)

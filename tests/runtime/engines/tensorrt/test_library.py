@@ -42,7 +42,9 @@ def test_bindings_without_their_libraries_are_reported(
 
 
 def test_an_unknown_module_is_refused() -> None:
-    with pytest.raises(EngineError, match="unknown TensorRT module 'os': expected one of tensorrt, tensorrt_rtx"):
+    with pytest.raises(
+        EngineError, match="unknown TensorRT module 'os': expected one of tensorrt, tensorrt_rtx"
+    ):
         load_library("os")
 
 
@@ -65,7 +67,9 @@ def test_only_versions_that_can_type_strongly_are_taken(
 
 def test_without_a_driver_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fader.runtime.engines.tensorrt.library.DRIVER", "libcuda-that-is-not-there.so.1")
-    with pytest.raises(EngineError, match="needs an NVIDIA GPU, and .* was not found: install the NVIDIA driver"):
+    with pytest.raises(
+        EngineError, match=r"needs an NVIDIA GPU, and .* was not found: install the NVIDIA driver"
+    ):
         require_driver()
 
 
@@ -86,4 +90,4 @@ def driver(code: int, gpus: int) -> Any:
         address._obj.value = gpus
         return 0
 
-    return lambda name: SimpleNamespace(cuInit=lambda flags: code, cuDeviceGetCount=count)
+    return lambda _name: SimpleNamespace(cuInit=lambda _flags: code, cuDeviceGetCount=count)

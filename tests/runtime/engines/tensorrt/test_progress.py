@@ -1,18 +1,20 @@
 """Progress never falls, never ends early, and names what is being done."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fader.runtime.engines.tensorrt.progress import Phases
 
-Tree = st.recursive(
+Tree: st.SearchStrategy[Any] = st.recursive(
     st.integers(1, 4).map(lambda steps: (steps, [])),
     lambda inner: st.tuples(st.integers(1, 4), st.lists(inner, max_size=4)),
     max_leaves=12,
 )
 
 
-def follow(phases: Phases, tree: tuple[int, list], name: str = "all", parent: str | None = None) -> None:  # type: ignore[type-arg]
+def follow(phases: Phases, tree: tuple[int, list[Any]], name: str = "all", parent: str | None = None) -> None:
     steps, inner = tree
     phases.start(name, parent, steps)
     for i in range(steps):
@@ -23,7 +25,7 @@ def follow(phases: Phases, tree: tuple[int, list], name: str = "all", parent: st
 
 
 @given(Tree)
-def test_shares_rise_from_nothing_to_all(tree: tuple[int, list]) -> None:  # type: ignore[type-arg]
+def test_shares_rise_from_nothing_to_all(tree: tuple[int, list[Any]]) -> None:
     shares: list[float] = []
     follow(Phases(lambda share, _: shares.append(share)), tree)
     assert shares == sorted(shares)
