@@ -8,6 +8,7 @@ buckets.
 import ctypes
 import enum
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,6 +87,7 @@ class SimulatedGpu:
 
     def _synchronise(self, stream: Stream) -> tuple[int]:
         while self.streams[int(stream)].queue:
+            time.sleep(0.001)  # other threads run while a GPU works
             self.streams[int(stream)].queue.pop(0)()
         return (0,)
 

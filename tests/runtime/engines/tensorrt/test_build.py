@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,9 +66,26 @@ def test_names_and_shapes_are_the_manifests(rtx: Library, name: str) -> None:
     assert found == expected
 
 
-def test_networks_are_strongly_typed(rtx: Library, encoder: Path) -> None:
-    network = Parsed(rtx, encoder.read_bytes()).network
-    assert network.get_flag(rtx.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+@pytest.mark.parametrize(("version", "value", "flags"), [("10.13.2", 1, 2), ("11.4.0", 0, 1)])
+def test_networks_are_asked_to_be_strongly_typed(
+    rtx: Library, encoder: Path, version: str, value: int, flags: int
+) -> None:
+    """TensorRT for RTX types strongly whatever it is asked; the values are those of TensorRT's bindings."""
+    log, _ = make_log(rtx.trt)
+    builder = rtx.trt.Builder(log)
+    asked: list[int] = []
+
+    def create_network(given: int) -> Any:
+        asked.append(given)
+        return builder.create_network(rtx.network_flags())
+
+    kinds = SimpleNamespace(STRONGLY_TYPED=value)
+    trt: Any = SimpleNamespace(NetworkDefinitionCreationFlag=kinds, OnnxParser=rtx.trt.OnnxParser)
+    library = Library(name="tensorrt", version=version, trt=trt)
+    recorder = SimpleNamespace(create_network=create_network)
+    network = parse_graph(library, recorder, log, encoder.read_bytes(), where=HERE)
+    assert asked == [flags]
+    assert network.num_layers
 
 
 @pytest.mark.parametrize("name", GRAPHS)
