@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fader.runtime.faces.tracking import FaceOptions, TrackedFace
     from fader.runtime.images import ImageReport, edit_image
     from fader.runtime.latents import Latents
+    from fader.runtime.motion import Keyframes, Span
     from fader.runtime.pipeline import VideoProgress, VideoReport, edit_video
     from fader.runtime.store import LatentStore
     from fader.runtime.video import EncodeOptions
@@ -26,8 +27,10 @@ __all__ = [
     "EncodeOptions",
     "FaceOptions",
     "ImageReport",
+    "Keyframes",
     "LatentStore",
     "Latents",
+    "Span",
     "TrackedFace",
     "VideoProgress",
     "VideoReport",
@@ -41,8 +44,10 @@ _HOMES = {
     "EncodeOptions": "video",
     "FaceOptions": "faces.tracking",
     "ImageReport": "images",
+    "Keyframes": "motion",
     "LatentStore": "store",
     "Latents": "latents",
+    "Span": "motion",
     "TrackedFace": "faces.tracking",
     "VideoProgress": "pipeline",
     "VideoReport": "pipeline",

@@ -12,6 +12,7 @@ from fader.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
     from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
+    from fader.runtime.motion import Values
 
 __all__ = ["app", "main"]
 
@@ -24,7 +25,9 @@ Examples:
 
     fader-run video.mp4 --attr Smiling=1.4 --attr Eyeglasses=1 -o both.mkv --crf 16
 
-    fader-run holiday/ --attr Smiling=1 -o smiling/
+    fader-run video.mp4 --attr "Smiling=0@0s,1@2.5s" --attr Eyeglasses=1@3s-5s
+
+    fader-run holiday/ --attr Smiling=+0.3 -o smiling/
 
     fader-run --list-attrs
 """
@@ -40,7 +43,10 @@ def run_command(
     attr: Annotated[
         list[str] | None,
         typer.Option(
-            "--attr", help="NAME=VALUE: 0 absent, 1 present, beyond exaggerates. Repeat for several."
+            "--attr",
+            help="NAME=VALUE: 0 absent, 1 present, beyond exaggerates, +0.3 more than there is. With times: "
+            "VALUE@TIME,VALUE@TIME moves from one to the next, VALUE@START-END is for a while. Repeat for "
+            "several.",
         ),
     ] = None,
     out: Annotated[
@@ -111,13 +117,15 @@ def run_command(
             typer.echo(_sentence(report))
 
 
-def _values(options: list[str]) -> dict[str, str]:
+def _values(options: list[str]) -> "Values":
+    from fader.runtime.motion import parse
+
     values = {}
     for option in options:
         name, equals, value = option.partition("=")
         if not equals or not name or not value:
             raise ConfigError(f"--attr {option}: expected NAME=VALUE, such as --attr Eyeglasses=0.8")
-        values[name] = value
+        values[name] = parse(value)
     return values
 
 
@@ -135,7 +143,7 @@ class _Job:
     def __init__(
         self,
         editor: "Editor",
-        values: dict[str, str],
+        values: "Values",
         encoding: "EncodeOptions",
         faces: "FaceOptions",
         store: "LatentStore | None",

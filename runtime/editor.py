@@ -21,6 +21,7 @@ from fader.image import from_model
 from fader.runtime.engines import open_engine
 from fader.runtime.latents import Latents
 from fader.runtime.model import Model
+from fader.runtime.motion import Values
 
 if TYPE_CHECKING:
     import av
@@ -163,7 +164,7 @@ class Editor:
         planes = _planes(_array(picture))
         return crops_of(planes, self.tracker().update(planes, 0.0), self.image_size)
 
-    def edit(self, images: Any, values: Mapping[str, Value]) -> NDArray[np.uint8]:
+    def edit(self, images: Any, values: Values) -> NDArray[np.uint8]:
         """Edit every face in whole pictures.
 
         Args:
@@ -186,7 +187,7 @@ class Editor:
     def edit_frames(
         self,
         frames: "Iterable[av.VideoFrame]",
-        values: Mapping[str, Value],
+        values: Values,
         *,
         faces: "FaceOptions | None" = None,
     ) -> "Iterator[Edited]":
@@ -218,7 +219,7 @@ class Editor:
         return paste(render(with_faces(), self.model, values, follow=False))
 
     def stream(
-        self, frames: "Iterable[av.VideoFrame]", values: Mapping[str, Value], *, rotation: int = 0
+        self, frames: "Iterable[av.VideoFrame]", values: Values, *, rotation: int = 0
     ) -> "Iterator[av.VideoFrame]":
         """Edit the frames of one video as they come.
 

@@ -1,17 +1,16 @@
 """Still images: read in their own depth, edited as video frames are, written with all bits and alpha."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 
-from fader.attributes import Value
 from fader.errors import ConfigError, MediaError
 from fader.image import IMAGE_SUFFIXES, read_image, write_image
 from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions
+from fader.runtime.motion import Values
 
 __all__ = ["ImageReport", "edit_image", "images_in"]
 
@@ -39,7 +38,7 @@ def edit_image(
     editor: Editor,
     source: str | Path,
     target: str | Path,
-    values: Mapping[str, Value],
+    values: Values,
     *,
     faces: FaceOptions | None = None,
 ) -> ImageReport:

@@ -3,19 +3,19 @@
 Shapes: N images, C channels, S image size, A attribute columns.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.attributes import AttributeSet, Value
+from fader.attributes import AttributeSet
 from fader.bundle import Bundle
 from fader.errors import BundleError, ConfigError
 from fader.image import to_model
 from fader.runtime.cache import LatentCache, image_key
 from fader.runtime.engines import Engine
 from fader.runtime.latents import Latents
+from fader.runtime.motion import Values, apply
 
 __all__ = ["Model"]
 
@@ -116,13 +116,13 @@ class Model:
             bundle_id=self.bundle.id,
         )
 
-    def check(self, values: Mapping[str, Value]) -> None:
+    def check(self, values: Values) -> None:
         """Refuse values that this model does not know.
 
         Raises:
             ConfigError: an attribute is unknown, or a value is not valid.
         """
-        self.attributes.apply(values, np.zeros((1, self.attributes.n_columns), np.float32))
+        apply(self.attributes, values, np.zeros((1, self.attributes.n_columns), np.float32), np.zeros(1))
 
     def _encode(self, crops_NSS3: NDArray[np.uint8]) -> Latents:
         parts = []

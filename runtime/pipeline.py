@@ -1,7 +1,7 @@
 """From one video file to another: decoding, faces, rendering and encoding in threads with bounded queues."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from fader.attributes import Value
 from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions, Tracker
+from fader.runtime.motion import Values
 from fader.runtime.prefetch import prefetch
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
@@ -82,7 +82,7 @@ def edit_video(
     editor: Editor,
     source: str | Path,
     target: str | Path,
-    values: Mapping[str, Value],
+    values: Values,
     *,
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,
@@ -147,7 +147,7 @@ def edit_video(
 def _edited(
     editor: Editor,
     source: VideoSource,
-    values: Mapping[str, Value],
+    values: Values,
     tracker: Tracker,
     memory: VideoMemory | None,
     threads: ExitStack,

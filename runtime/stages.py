@@ -4,7 +4,7 @@ Each stage is a plain generator that keeps the order; things that are not frames
 that copied packets keep their place between the frames.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,10 +12,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.attributes import Value
 from fader.runtime.faces.tracking import TrackedFace, Tracker
 from fader.runtime.latents import Latents
 from fader.runtime.model import Model
+from fader.runtime.motion import Values, apply
 from fader.runtime.paste import delta
 from fader.runtime.video.planes import FramePlanes
 
@@ -90,7 +90,7 @@ def crops_of(planes: FramePlanes, faces: list[TrackedFace], size: int) -> NDArra
 
 
 def render(
-    items: Iterable[FaceFrame | P], model: Model, values: Mapping[str, Value], *, follow: bool = True
+    items: Iterable[FaceFrame | P], model: Model, values: Values, *, follow: bool = True
 ) -> Iterator[FaceFrame | P]:
     """Compute what each face's edit changes, several frames' faces in one batch.
 
@@ -139,7 +139,7 @@ class _Estimates:
 
 
 def _rendered(
-    waiting: list[FaceFrame | P], model: Model, values: Mapping[str, Value], estimates: _Estimates | None
+    waiting: list[FaceFrame | P], model: Model, values: Values, estimates: _Estimates | None
 ) -> Iterator[FaceFrame | P]:
     frames = [item for item in waiting if isinstance(item, FaceFrame) and item.faces]
     if frames:
@@ -149,7 +149,8 @@ def _rendered(
         if estimates is not None:
             rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
             source_NA = np.stack(rows)
-        wanted_NA = model.attributes.apply(values, source_NA)
+        times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
+        wanted_NA = apply(model.attributes, values, source_NA, times_N)
         edited_NCHW, same_NCHW = model.render(latents, wanted_NA), model.render(latents, source_NA)
         changes = [
             delta(edited, same, strength=face.strength)

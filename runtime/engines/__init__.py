@@ -10,12 +10,15 @@ from fader.runtime.engines.contract import Engine
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
 from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16
+from fader.runtime.engines.tensorrt import TensorRt
 
 __all__ = ["ENGINES", "Engine", "open_engine"]
 
-ENGINES: Mapping[str, type[Any]] = {
+TRIED: Mapping[str, type[Any]] = {
     kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16, OnnxRuntimeCuda)
 }
+"""What "auto" chooses from. TensorRT builds its engines for minutes, so it is taken only by name."""
+ENGINES: Mapping[str, type[Any]] = {**TRIED, TensorRt.name: TensorRt}
 """Name to class."""
 
 
@@ -24,7 +27,7 @@ def open_engine(bundle: Bundle, name: str = "auto", *, threads: int | None = Non
 
     Args:
         bundle: Verified bundle.
-        name: One of ENGINES, or "auto" for the fastest that works here.
+        name: One of ENGINES, or "auto" for the fastest that works here and is ready at once.
         threads: CPU threads; None for the number of processors of this process.
 
     Raises:
@@ -32,7 +35,7 @@ def open_engine(bundle: Bundle, name: str = "auto", *, threads: int | None = Non
         EngineError: the engine is not installed here, or fails.
     """
     if name == "auto":
-        return choose(bundle, ENGINES, threads=threads)
+        return choose(bundle, TRIED, threads=threads)
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}: expected auto or one of {', '.join(ENGINES)}")
     engine: Engine = ENGINES[name](bundle, threads=threads)

@@ -19,8 +19,8 @@ from tests.runtime.scenes import portrait
 from fader.bundle import MANIFEST, Bundle
 from fader.errors import BundleError, ConfigError, EngineError
 from fader.image import to_model
-from fader.runtime import ENGINES, Editor
-from fader.runtime.engines import Engine, open_engine
+from fader.runtime import Editor
+from fader.runtime.engines import TRIED, Engine, open_engine
 from fader.runtime.engines.choice import choose
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
@@ -40,7 +40,8 @@ class BoundOnCpu(OnnxRuntimeCuda):
         return {}
 
 
-HERE: dict[str, type[Any]] = {**ENGINES, "onnxruntime-cuda": BoundOnCpu}
+HERE: dict[str, type[Any]] = {**TRIED, "onnxruntime-cuda": BoundOnCpu}
+"""TensorRT has tests of its own, on a simulated GPU."""
 
 
 @pytest.fixture(scope="module", params=sorted(HERE))

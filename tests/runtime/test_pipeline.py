@@ -20,7 +20,7 @@ from tests.runtime.scenes import (
 from tests.video.clips import Clip, look, make_clip
 
 from fader.errors import ConfigError, MediaError
-from fader.runtime import Editor, EncodeOptions, VideoProgress, VideoReport, edit_video
+from fader.runtime import Editor, EncodeOptions, Keyframes, Span, VideoProgress, VideoReport, edit_video
 from fader.runtime.video import VideoSource
 from fader.runtime.video.planes import FramePlanes
 
@@ -229,3 +229,28 @@ def test_values_may_be_given_as_text(editor: Editor, plain: Path, tmp_path: Path
     edit_video(editor, plain, tmp_path / "a.mkv", {"Smiling": "3"}, encoding=LOSSLESS)
     edit_video(editor, plain, tmp_path / "b.mkv", STRONG, encoding=LOSSLESS)
     assert_same_pictures(tmp_path / "a.mkv", tmp_path / "b.mkv")
+
+
+def test_a_span_of_time_leaves_every_bit_outside_it(editor: Editor, plain: Path, tmp_path: Path) -> None:
+    with av.open(plain) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    start, stop = times[3], times[6]
+    assert start is not None
+    assert stop is not None
+    values = {"Smiling": Span(start=start, stop=stop, value=3.0)}
+    report = edit_video(editor, plain, tmp_path / "out.mkv", values, encoding=LOSSLESS)
+    assert 0 < report.frames_edited < report.frames
+    pairs = zip(decoded(plain), decoded(tmp_path / "out.mkv"), times, strict=True)
+    for before, after, time in pairs:
+        assert time is not None
+        same = all(np.array_equal(a, b) for a, b in zip(samples(before), samples(after), strict=True))
+        assert same or start < time < stop
+
+
+def test_keyframes_end_where_a_constant_value_is(editor: Editor, plain: Path, tmp_path: Path) -> None:
+    moving = {"Smiling": Keyframes(times=(0.0, 1e-3), values=(0.0, 3.0))}
+    edit_video(editor, plain, tmp_path / "moving.mkv", moving, encoding=LOSSLESS)
+    edit_video(editor, plain, tmp_path / "still.mkv", STRONG, encoding=LOSSLESS)
+    moved, still = (list(decoded(tmp_path / name)) for name in ("moving.mkv", "still.mkv"))
+    for one, other in zip(samples(moved[-1]), samples(still[-1]), strict=True):
+        np.testing.assert_array_equal(one, other)

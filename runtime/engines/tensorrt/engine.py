@@ -1,13 +1,13 @@
 """The engine for NVIDIA GPUs: TensorRT itself, without ONNX Runtime between."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.bundle import Bundle, Manifest
+from fader.bundle import Bundle
 from fader.errors import BundleError
+from fader.runtime.engines.signatures import require_signature
 from fader.runtime.engines.tensorrt.build import BUCKETS, FLAGS
 from fader.runtime.engines.tensorrt.builder_process import BuildOrder, build_in_child
 from fader.runtime.engines.tensorrt.cache import EngineCache
@@ -18,8 +18,6 @@ from fader.runtime.engines.tensorrt.recipe import Recipe
 from fader.runtime.engines.tensorrt.runner import PlanError, Runner
 
 __all__ = ["TensorRt"]
-
-_Shapes = Mapping[str, tuple[int, ...]]
 
 
 class TensorRt:
@@ -61,8 +59,8 @@ class TensorRt:
         self._latent_names = [latent.name for latent in bundle.manifest.latents]
         self._runners: dict[str, Runner] = {}
         try:
-            for name, signature in _signatures(bundle.manifest).items():
-                self._runners[name] = self._open(bundle, name, signature)
+            for name in ("encoder", "decoder", "classifier"):
+                self._runners[name] = self._open(bundle, name)
         except BaseException:
             self.close()
             raise
@@ -88,7 +86,7 @@ class TensorRt:
         while self._runners:
             self._runners.popitem()[1].close()
 
-    def _open(self, bundle: Bundle, name: str, signature: tuple[_Shapes, _Shapes]) -> Runner:
+    def _open(self, bundle: Bundle, name: str) -> Runner:
         recipe = Recipe(
             graph=f"{bundle.manifest.name}/{name}",
             graph_sha256=str(bundle.manifest.files[bundle.manifest.graphs[name]]["sha256"]),
@@ -103,12 +101,11 @@ class TensorRt:
         except PlanError:  # whole, and made for this GPU, but TensorRT refuses it
             self._cache.drop(recipe)
             runner = self._run(recipe, bundle.graph(name))
-        if (runner.inputs, runner.outputs) != signature:
+        try:
+            require_signature(bundle, name, runner.inputs, runner.outputs)
+        except BundleError:
             runner.close()
-            raise BundleError(
-                f"the {name} of {bundle.folder} takes and gives {(runner.inputs, runner.outputs)}, its "
-                f"manifest says {signature}: export the bundle again"
-            )
+            raise
         return runner
 
     def _run(self, recipe: Recipe, graph: Path) -> Runner:
@@ -126,14 +123,3 @@ class TensorRt:
         waiting = f"{recipe.graph}: waiting for another process that builds this engine"
         plan = self._cache.plan(recipe, build, on_wait=lambda: tell(0.0, waiting))
         return Runner(self._library, self._cuda, plan, where=recipe.graph)
-
-
-def _signatures(manifest: Manifest) -> dict[str, tuple[_Shapes, _Shapes]]:
-    """Return graph name to its inputs and outputs: name to shape of one image."""
-    image, columns = (3, manifest.image_size, manifest.image_size), (manifest.attributes.n_columns,)
-    latents: _Shapes = {latent.name: latent.shape for latent in manifest.latents}
-    return {
-        "encoder": ({"pixels": image}, latents),
-        "decoder": ({**latents, "values": columns}, {"rendering": image}),
-        "classifier": ({"pixels": image}, {"probabilities": columns}),
-    }
