@@ -57,7 +57,7 @@ class TrainConfig:
     """Feature maps after the first encoder layer."""
     max_fm: int = 256
     """Feature maps at most."""
-    n_layers: int = 0
+    n_layers: int = 5
     """Encoder layers, and as many decoder layers; 0 for as many as the image size can be halved. The fewer
     cells are left, the better the attributes can be removed from them."""
     n_skip: int = 0
@@ -74,17 +74,17 @@ class TrainConfig:
     """Autoencoder updates."""
     batch_size: int = 32
     """Images in an update, 2 or more."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 6e-4
     """Of Adam, for all networks."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Of Adam."""
     clip_norm: float = 5.0
     """Largest joint gradient norm of an update."""
-    latent_weight: float = 0.3
+    latent_weight: float = 0.01
     """Weight of the latent adversary at the end of its ramp (the paper's lambda)."""
-    latent_ramp: int = 500
+    latent_ramp: int = 1500
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
-    latent_dropout: float = 0.1
+    latent_dropout: float = 0.3
     """Probability in the latent discriminator."""
     latent_standardised: bool = True
     """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1. Without it,
@@ -96,7 +96,7 @@ class TrainConfig:
     latent_target: Literal["other", "uniform"] = "other"
     """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
     that all are equally likely."""
-    discriminator_steps: int = 3
+    discriminator_steps: int = 1
     """Updates of the latent discriminator in an iteration."""
     continuous_adversary: Literal["bins", "regression"] = "bins"
     """What the latent discriminator is asked about continuous attributes: which of equally full bins the

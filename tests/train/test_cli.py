@@ -102,7 +102,7 @@ def test_a_wrong_attribute_is_one_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "100"], "image_size = 100: expected a power of two, or 3, 5 or 7 times one"),
+        (["--size", "100"], "image_size = 100: expected a multiple of 32 for 5 layers"),
         (["--batch-size", "1"], "batch_size = 1: expected 2 or more"),
         (["--edit-share", "Hat=2"], "swap names 'Hat': expected some of Smiling"),
         (["--patch-weight", "-1"], "patch_weight = -1.0: expected a finite number, 0 or more"),

@@ -74,7 +74,7 @@ def record_update(trainer: Trainer) -> list[str]:
 
 
 def test_discriminator_then_autoencoder_then_patch_discriminator() -> None:
-    trainer = make_trainer(tiny_config(discriminator_steps=1))
+    trainer = make_trainer(tiny_config())
     expected = [
         *("encode eval no grad", "latent train", "step latent"),
         *(
