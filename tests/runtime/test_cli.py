@@ -174,7 +174,20 @@ def test_an_unknown_attribute_is_refused_with_the_known_ones(run: Run, folder: P
 
 
 @pytest.mark.parametrize(
-    "attr", ["Smiling=much", "Smiling=nan", "Smiling=inf", "Smiling=", "Smiling", "=1", "Smiling=1e9"]
+    "attr",
+    [
+        "Smiling=much",
+        "Smiling=nan",
+        "Smiling=inf",
+        "Smiling=",
+        "Smiling",
+        "=1",
+        "Smiling=1e9",
+        "Smiling=+nan",
+        "Smiling=1@now",
+        "Smiling=0@3s,1@2s",
+        "Smiling=much@2s",
+    ],
 )
 def test_a_value_that_is_no_number_is_refused(run: Run, folder: Path, attr: str) -> None:
     refused(run(folder / "clip.mp4", "--attr", attr), "expected")
