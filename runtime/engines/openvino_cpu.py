@@ -5,6 +5,7 @@ do not depend on how a batch is cut.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from fader.bundle import Bundle
 from fader.errors import EngineError
+from fader.runtime.engines.loading import undisturbed
 from fader.runtime.engines.session import available_threads
 from fader.runtime.engines.signatures import require_signature
 
@@ -152,9 +154,13 @@ class _Graph:
         return self._compiled[n]
 
 
+@cache
 def _core() -> "openvino.Core":
+    # One for the process, and for good. Each gives the thread that makes it a stack for signal handlers; of
+    # two that end in the order in which they began, the second puts back the first one's, freed by then.
     try:
-        import openvino  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
+        with undisturbed():
+            import openvino  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
     except ImportError as error:
         raise EngineError("OpenVINO is not installed: pip install 'fader[cpu]'") from error
     return openvino.Core()

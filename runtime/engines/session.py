@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fader.errors import EngineError
+from fader.runtime.engines.loading import undisturbed
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -28,7 +29,8 @@ def import_onnxruntime() -> Any:
         EngineError: it is not installed.
     """
     try:
-        import onnxruntime  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
+        with undisturbed():
+            import onnxruntime  # noqa: PLC0415  # an optional dependency, found missing only when it is needed
     except ImportError as error:
         raise EngineError(
             "ONNX Runtime is not installed: pip install 'fader[cpu]' (or 'fader[gpu]', not both)"
