@@ -67,3 +67,14 @@ def test_a_filter_with_another_ones_state_filters_alike(
     other.state = one.state
     for matrix in matrices[n_before:]:
         assert one(matrix, 0.04).tobytes() == other(matrix, 0.04).tobytes()
+
+
+def test_a_cut_right_after_the_resumption_is_seen(editor: Editor) -> None:
+    face = portrait(SIZE)
+    before, after = (FramePlanes(frame_of(p, "yuv420p")) for p in (255 - face, face))
+    whole, resumed = editor.tracker(), editor.tracker()
+    whole.update(before, 0.0)
+    resumed.resume(whole.save(), before)
+    expected = whole.update(after, 1 / 24)
+    assert len(expected) == 1, "only a cut makes the tracker search again so soon"
+    assert same(resumed.update(after, 1 / 24), expected)
