@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import av
@@ -18,6 +19,8 @@ __all__ = ["store_key"]
 
 SCHEMA = 1
 """Of the tables and of the rows' bytes."""
+ENGINE_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13", "tensorrt-rtx-cu13")
+"""Distributions that compute latents, or landmarks: another version may round differently."""
 
 
 def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
@@ -35,7 +38,7 @@ def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
     parts = {
         "schema": SCHEMA,
         "code": _code_digest(),
-        "libraries": [av.__version__, cv2.__version__],
+        "libraries": [av.__version__, cv2.__version__, *map(_version, ENGINE_LIBRARIES)],
         "file": file_record(source.path),
         "stream": source.stream.index,
         "bundle": model.bundle.id,
@@ -49,14 +52,20 @@ def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
 
 @cache
 def _code_digest() -> str:
-    """Return a digest of the code that finds, aligns and cuts out faces.
+    """Return a digest of the code that finds, aligns, cuts out and encodes faces.
 
     A version number would have to be raised by hand; forgotten once, old crops would come back.
     """
     runtime = Path(__file__).parents[1]
-    files = [*runtime.glob("faces/*.py"), *runtime.glob("video/*.py"), *runtime.glob("*.py")]
-    files.append(runtime.parent / "image.py")
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted([*runtime.rglob("*.py"), runtime.parent / "image.py"]):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

@@ -218,3 +218,13 @@ def test_nothing_is_kept_without_a_store(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     edit(editor, eventful, tmp_path, None)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("changed", ["_code_digest", "_version"])
+def test_another_version_of_the_code_or_of_an_engine_never_matches(
+    editor: Editor, eventful: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    store = LatentStore(tmp_path / "store")
+    edit(editor, eventful, tmp_path, store)
+    monkeypatch.setattr(f"fader.runtime.store.keys.{changed}", lambda *_: "another")
+    assert edit(editor, eventful, tmp_path, store)[0].frames_from_store == 0
