@@ -10,11 +10,14 @@ from fader.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fader.export.bundle_writer import write_bundle
+    from fader.export.decoder_forms import MapDecoderGraph
     from fader.export.detector import convert_detector
     from fader.export.graphs import ClassifierGraph, DecoderGraph, EncoderGraph, Graph
+    from fader.export.half_graph import HalfGraph
     from fader.export.half_weights import round_weights
     from fader.export.onnx_graphs import export_graph
     from fader.export.parity import check_parity
+    from fader.export.shared_weights import read_graph, share_weights
     from fader.export.triton import write_triton_repository
 
 __all__ = [
@@ -22,10 +25,14 @@ __all__ = [
     "DecoderGraph",
     "EncoderGraph",
     "Graph",
+    "HalfGraph",
+    "MapDecoderGraph",
     "check_parity",
     "convert_detector",
     "export_graph",
+    "read_graph",
     "round_weights",
+    "share_weights",
     "write_bundle",
     "write_triton_repository",
 ]
@@ -35,10 +42,14 @@ _HOMES = {
     "DecoderGraph": "graphs",
     "EncoderGraph": "graphs",
     "Graph": "graphs",
+    "HalfGraph": "half_graph",
+    "MapDecoderGraph": "decoder_forms",
     "check_parity": "parity",
     "convert_detector": "detector",
     "export_graph": "onnx_graphs",
+    "read_graph": "shared_weights",
     "round_weights": "half_weights",
+    "share_weights": "shared_weights",
     "write_bundle": "bundle_writer",
     "write_triton_repository": "triton",
 }

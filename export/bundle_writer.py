@@ -1,34 +1,22 @@
 """From a checkpoint to a bundle: export, compare, write, verify, and only then put in place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fader.bundle import MANIFEST, Bundle, LatentSpec, Manifest, file_record
 from fader.errors import BundleError, ConfigError
 from fader.export.detector import convert_detector
-from fader.export.graphs import ClassifierGraph, DecoderGraph, EncoderGraph, Graph
-from fader.export.half_weights import round_weights
 from fader.export.model_card import measure, model_card
-from fader.export.onnx_graphs import export_graph
-from fader.export.parity import BATCH_SIZES, EXACT, HALF_WEIGHTS, check_parity
+from fader.export.parity import BATCH_SIZES
 from fader.export.replacing import replacing
+from fader.export.verified import Verified, export_verified
 from fader.models import Checkpoint
 
 __all__ = ["write_bundle"]
 
 CARD = "README.md"
 DETECTOR = "detector"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Verified:
-    """A graph that computes what its network computes."""
-
-    content: bytes
-    """The ONNX file."""
-    parity: dict[str, float]
-    """Worst figures against the checkpoint."""
 
 
 def write_bundle(
@@ -46,28 +34,20 @@ def write_bundle(
         folder: The bundle's folder. A bundle there is replaced once the new one is whole and verified.
         name: The model's name.
         half_weights: Store weights as float16, which halves the bundle; arithmetic stays float32.
-        on_step: Called with a few words before each step.
+        on_step: Called with a few words before each step, and of a variant that is left out.
 
     Returns:
-        The manifest of the new bundle.
+        The manifest of the new bundle. It lacks variants that do not keep to their tolerance.
 
     Raises:
         BundleError: the checkpoint contradicts itself, or the folder is something else or cannot be written.
         ConfigError: the name is empty or has several lines.
-        ParityError: a graph does not compute what its network computes; nothing is written.
+        ParityError: one of GRAPHS does not compute what its network computes; nothing is written.
     """
     tell = on_step or (lambda _: None)
     _require_sound(checkpoint, name)
-    graphs = (
-        EncoderGraph(checkpoint.autoencoder),
-        DecoderGraph(checkpoint.autoencoder),
-        ClassifierGraph(checkpoint.classifier, checkpoint.attributes),
-    )
     with replacing(folder, "bundle", _require_bundle) as partial:
-        verified = {}
-        for graph in graphs:
-            tell(f"exporting the {graph.name} and comparing it with PyTorch")
-            verified[graph.name] = _export(graph, half_weights=half_weights)
+        verified = export_verified(checkpoint, half_weights=half_weights, tell=tell)
         tell("converting the face detector")
         manifest = _fill(partial, checkpoint, name, verified, half_weights=half_weights)
         tell("verifying the bundle")
@@ -95,18 +75,8 @@ def _require_sound(checkpoint: Checkpoint, name: str) -> None:
         )
 
 
-def _export(graph: Graph, *, half_weights: bool) -> _Verified:
-    if not half_weights:
-        content = export_graph(graph)
-        return _Verified(content=content, parity=check_parity(content, graph, EXACT[graph.name]))
-    rounded = round_weights(graph)
-    content = export_graph(rounded, half_weights=True)
-    check_parity(content, rounded, EXACT[graph.name])
-    return _Verified(content=content, parity=check_parity(content, graph, HALF_WEIGHTS[graph.name]))
-
-
 def _fill(
-    folder: Path, checkpoint: Checkpoint, name: str, verified: dict[str, _Verified], *, half_weights: bool
+    folder: Path, checkpoint: Checkpoint, name: str, verified: dict[str, Verified], *, half_weights: bool
 ) -> Manifest:
     for graph_name, graph in verified.items():
         (folder / f"{graph_name}.onnx").write_bytes(graph.content)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fader import console
-from fader.bundle import MANIFEST, Bundle, Manifest
+from fader.bundle import MANIFEST, VARIANTS, Bundle, Manifest
 from fader.checkpoint_folders import find_checkpoint, run_folder
 from fader.errors import ConfigError
 
@@ -114,9 +114,10 @@ def _export(
     )
     total_bytes = sum(record["bytes"] for record in manifest.files.values())
     worst_db = min(figures["psnr_db"] for figures in manifest.parity.values())
+    variants = [name for name in VARIANTS if name in manifest.graphs]
     typer.echo(
         f"{target}: {total_bytes / 1e6:.1f} MB, {', '.join(manifest.attributes.names)}; "
-        f"parity with PyTorch {worst_db:.0f} dB or better"
+        f"{', '.join(variants) or 'no variants'}; parity with PyTorch {worst_db:.0f} dB or better"
     )
     return target
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fader.attributes import AttributeSet
 from fader.models import AutoEncoder, Classifier
 
-__all__ = ["ClassifierGraph", "DecoderGraph", "EncoderGraph", "Graph"]
+__all__ = ["ClassifierGraph", "DecoderGraph", "EncoderGraph", "Graph", "StagedGraph"]
 
 SEED = 1706_00409
 NOISE = 0.1
@@ -22,7 +22,8 @@ class Graph(nn.Module, ABC):
     """A network as the runtime sees it: named inputs and outputs, all with a leading batch axis."""
 
     name: str
-    """Name in the manifest and of the ONNX graph, by which engine caches are keyed: no two share one."""
+    """Name in the manifest and of the ONNX graph, by which engine caches are keyed: no two of a bundle share
+    one. A variant's begins with the name of the graph that it replaces: "encoder-fp16"."""
     input_names: tuple[str, ...]
     """Names of the inputs, in order."""
     output_names: tuple[str, ...]
@@ -37,7 +38,31 @@ class Graph(nn.Module, ABC):
         """Compute the outputs, in the order of `output_names`."""
 
 
-class EncoderGraph(Graph):
+class StagedGraph(Graph):
+    """A graph in two stages: the network, which may be computed in another precision, and its ends.
+
+    The ends are what must stay float32: pixels that pass through, blending, probabilities.
+    """
+
+    @abstractmethod
+    def network(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute what `ends` needs; all inputs and weights have one floating-point type."""
+
+    @abstractmethod
+    def ends(self, inputs: tuple[Tensor, ...], computed: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the outputs.
+
+        Args:
+            inputs: The graph's own, float32.
+            computed: What `network` returned, as float32.
+        """
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As for `Graph`."""
+        return self.ends(inputs, self.network(*inputs))
+
+
+class EncoderGraph(StagedGraph):
     """From "pixels" (N, 3, S, S) to the latents of `AutoEncoder.latent_names`.
 
     A model with a mask passes the pixels on as "image"; an input and an output cannot both have that name, so
@@ -56,15 +81,20 @@ class EncoderGraph(Graph):
         """As for `Graph`."""
         return (_pictures(batch, self.autoencoder.config.image_size),)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """As for `Graph`."""
-        return self.autoencoder.encode(inputs[0])
+    def network(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the latents but the image."""
+        latents = self.autoencoder.encode(inputs[0])
+        return latents[:-1] if self.autoencoder.config.mask else latents
+
+    def ends(self, inputs: tuple[Tensor, ...], computed: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Pass the image on, where it is a latent."""
+        return (*computed, *inputs) if self.autoencoder.config.mask else computed
 
 
 class DecoderGraph(Graph):
-    """From the latents by name and "values" (N, A) to "rendering" (N, 3, S, S).
+    """From the latents by name and "values" (N, A) to "rendering" (N, 3, S, S), as the network draws it.
 
-    A boolean slider at strength a is the two values [1 - a, a].
+    A boolean slider at strength a is the two values [1 - a, a]. What is exported is a `MapDecoderGraph`.
     """
 
     name = "decoder"
@@ -87,7 +117,7 @@ class DecoderGraph(Graph):
         return (self.autoencoder.decode(inputs[:-1], inputs[-1]),)
 
 
-class ClassifierGraph(Graph):
+class ClassifierGraph(StagedGraph):
     """From "pixels" (N, 3, S, S) to "probabilities" (N, A): each attribute's columns sum to 1.
 
     So a boolean attribute's second column estimates its slider.
@@ -106,9 +136,13 @@ class ClassifierGraph(Graph):
         """As for `Graph`."""
         return (_pictures(batch, self.classifier.config.image_size),)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """As for `Graph`."""
-        logits = self.classifier(inputs[0]).split(self._widths, dim=1)
+    def network(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits."""
+        return (self.classifier(inputs[0]),)
+
+    def ends(self, inputs: tuple[Tensor, ...], computed: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """Turn logits into probabilities."""
+        logits = torch.split(computed[0], self._widths, dim=1)
         return (torch.cat([columns.softmax(dim=1) for columns in logits], dim=1),)
 
 

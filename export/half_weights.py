@@ -6,7 +6,6 @@ export, in a copy of the network; normalisation is folded into convolutions firs
 otherwise do it after the rounding.
 """
 
-import copy
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +13,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fader.export.folding import folded
 
 __all__ = ["round_weights", "store_half"]
 
@@ -29,23 +29,12 @@ def round_weights(network: Network) -> Network:
     Args:
         network: Left as it is. In the copy, batch normalisation after a convolution is folded into it.
     """
-    rounded = copy.deepcopy(network).eval()
-    for module in rounded.modules():
-        if isinstance(module, nn.Sequential):
-            _fold(module)
+    rounded = folded(network)
     with torch.no_grad():
         for parameter in rounded.parameters():
             if parameter.numel() >= LARGE:
                 parameter.copy_(parameter.half().float())
     return rounded
-
-
-def _fold(layers: nn.Sequential) -> None:
-    for i, layer in enumerate(list(layers)[:-1]):
-        norm = layers[i + 1]
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-            layers[i] = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, nn.ConvTranspose2d))
-            layers[i + 1] = nn.Identity()
 
 
 def store_half(model: onnx.ModelProto) -> None:

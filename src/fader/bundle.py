@@ -19,6 +19,7 @@ from fader.errors import BundleError, FaderError
 __all__ = [
     "GRAPHS",
     "MANIFEST",
+    "VARIANTS",
     "Bundle",
     "LatentSpec",
     "Manifest",
@@ -31,6 +32,13 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 GRAPHS = ("encoder", "decoder", "classifier", "detector_p", "detector_r", "detector_o")
 """Names that every manifest's `graphs` has."""
+VARIANTS = ("encoder-fp16", "decoder-fp16", "classifier-fp16", "decoder-shuffle")
+"""Names that a manifest's `graphs` may have beside: the same inputs, outputs and results in another form.
+
+Those with -fp16 are computed in float16 inside: for CUDA and TensorRT. decoder-shuffle has no transposed
+convolutions: for OpenVINO, which computes those in float32 alone. A variant may keep its weights in another
+file of the bundle (ONNX external data), so engines must open it by its path.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +67,7 @@ class Manifest:
     """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at their
     centres."""
     graphs: Mapping[str, str]
-    """Name (see GRAPHS) to the file's path, relative to the bundle, with forward slashes."""
+    """Name (see GRAPHS and VARIANTS) to the file's path, relative to the bundle, with forward slashes."""
     files: Mapping[str, Mapping[str, Any]]
     """Path to {"sha256", "bytes"} for every file of the bundle but the manifest."""
     verified_batch_sizes: tuple[int, ...]
@@ -185,9 +193,21 @@ class Bundle:
         """Return the path of a graph.
 
         Args:
-            name: One of GRAPHS.
+            name: One of GRAPHS, or a variant that this bundle has.
+
+        Raises:
+            BundleError: it has no such graph.
         """
+        if not self.has(name):
+            raise BundleError(
+                f"the bundle {self.folder} has no graph {name!r}, only {', '.join(self.manifest.graphs)}: "
+                "export it again"
+            )
         return self.folder / self.manifest.graphs[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the bundle has a graph: one of GRAPHS, which all have, or of VARIANTS."""
+        return name in self.manifest.graphs
 
     def _verify(self, relative: str, record: Mapping[str, Any]) -> None:
         pure = PurePosixPath(relative)

@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from fader.attributes import Attribute, AttributeSet
-from fader.export import ClassifierGraph, DecoderGraph, EncoderGraph, Graph, export_graph, write_bundle
+from fader.export import (
+    ClassifierGraph,
+    DecoderGraph,
+    EncoderGraph,
+    Graph,
+    MapDecoderGraph,
+    export_graph,
+    write_bundle,
+)
 from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier, ClassifierConfig
 
 TRAINING = {
@@ -85,10 +93,10 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def graphs(checkpoint: Checkpoint) -> dict[str, Graph]:
-    """The three graphs of `checkpoint`, by name."""
+    """The three graphs of `checkpoint` as they are exported, by name."""
     return {
         "encoder": EncoderGraph(checkpoint.autoencoder),
-        "decoder": DecoderGraph(checkpoint.autoencoder),
+        "decoder": MapDecoderGraph(DecoderGraph(checkpoint.autoencoder)),
         "classifier": ClassifierGraph(checkpoint.classifier, checkpoint.attributes),
     }
 

@@ -14,9 +14,9 @@ import torch
 from onnx import numpy_helper
 
 from fader.attributes import Attribute, AttributeSet
-from fader.bundle import GRAPHS, Bundle
+from fader.bundle import GRAPHS, VARIANTS, Bundle
 from fader.errors import BundleError, ConfigError, FaderError, ParityError
-from fader.export import bundle_writer, write_bundle
+from fader.export import bundle_writer, read_graph, verified, write_bundle
 from fader.models import Checkpoint, Classifier, ClassifierConfig
 
 Contents = Callable[[Path], dict[str, bytes]]
@@ -34,8 +34,8 @@ def test_the_bundle_opens_and_says_what_the_checkpoint_says(
     assert manifest.verified_batch_sizes == (1, 3, 8, 32)
     assert [latent.name for latent in manifest.latents] == ["latent", "skip_1", "image"]
     assert [latent.shape for latent in manifest.latents] == [(64, 4, 4), (32, 8, 8), (3, 16, 16)]
-    assert set(manifest.graphs) == set(GRAPHS)
-    assert set(manifest.parity) == {"encoder", "decoder", "classifier"}
+    assert set(manifest.graphs) == {*GRAPHS, *VARIANTS}
+    assert set(manifest.parity) == {"encoder", "decoder", "classifier", *VARIANTS}
 
 
 def test_every_file_is_listed_with_its_digest(bundle_folder: Path, contents: Contents) -> None:
@@ -62,11 +62,71 @@ def test_encoding_and_decoding_with_the_bundle_gives_the_checkpoints_picture(
     np.testing.assert_allclose(rendering, expected.numpy(), atol=1 / 127.5)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_weigh_next_to_nothing_and_draw_what_the_checkpoint_draws(
+    checkpoint: Checkpoint, bundle_folder: Path, variant: str
+) -> None:
+    bundle = Bundle(bundle_folder)
+    assert bundle.has(variant)
+    path = bundle.graph(variant)
+    network = variant.partition("-")[0]
+    assert path.stat().st_size < max(20_000, 0.3 * bundle.graph(network).stat().st_size)
+    figures = bundle.manifest.parity[variant]
+    assert figures["psnr_db"] > 60
+    pixels = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16)).astype(np.float32)
+    values = np.tile(np.array([0.25, 0.75, 0, 1, 0], np.float32), (2, 1))
+    with torch.no_grad():
+        latents = [t.numpy() for t in checkpoint.autoencoder.encode(torch.from_numpy(pixels))]
+    names = [latent.name for latent in bundle.manifest.latents]
+    known = {"pixels": pixels, "values": values, **dict(zip(names, latents, strict=True))}
+    plain, other = (
+        onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        for file in (bundle.graph(network), path)
+    )
+    assert [v.name for v in other.get_inputs()] == [v.name for v in plain.get_inputs()]
+    assert {v.type for v in (*other.get_inputs(), *other.get_outputs())} == {"tensor(float)"}
+    feeds = {value.name: known[value.name] for value in other.get_inputs()}
+    for expected, found in zip(plain.run(None, feeds), other.run(None, feeds), strict=True):
+        np.testing.assert_allclose(found, expected, atol=4e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "pixelshuffle"])
+def test_only_transposed_convolutions_have_a_shuffle_form(
+    make_checkpoint: Any, tmp_path: Path, upsampling: str
+) -> None:
+    write_bundle(make_checkpoint(upsampling=upsampling), tmp_path / "bundle", name="Squares")
+    bundle = Bundle(tmp_path / "bundle")
+    assert bundle.has("decoder-fp16")
+    assert not bundle.has("decoder-shuffle")
+    with pytest.raises(BundleError, match="has no graph 'decoder-shuffle', only encoder"):
+        bundle.graph("decoder-shuffle")
+
+
+def test_a_network_that_float16_cannot_hold_gets_no_such_variant_and_says_so(
+    make_checkpoint: Any, tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    with torch.no_grad():
+        # Too large for float16 between the layers, as it was at the end.
+        checkpoint.autoencoder.encoder[0][0].weight.mul_(1e7)
+        checkpoint.autoencoder.encoder[1][0].weight.mul_(1e-7)
+    steps: list[str] = []
+    write_bundle(checkpoint, tmp_path / "bundle", name="Loud", half_weights=False, on_step=steps.append)
+    bundle = Bundle(tmp_path / "bundle")
+    assert not bundle.has("encoder-fp16")
+    assert bundle.has("decoder-fp16")
+    assert "encoder-fp16" not in bundle.manifest.parity
+    assert not (tmp_path / "bundle" / "encoder-fp16.onnx").exists()
+    assert [step for step in steps if step.startswith("leaving the encoder-fp16 out: encoder-fp16's output")]
+
+
 def test_no_graph_of_the_bundle_tells_where_it_was_made(bundle_folder: Path, contents: Contents) -> None:
     here = [str(Path.cwd()), str(Path.home()), str(Path(torch.__file__).parent), "site-packages", ".py"]
     for name, content in contents(bundle_folder).items():
         if name.endswith(".onnx"):
             assert not [trace for trace in here if trace.encode() in content], name
+            model = onnx.load_from_string(content)
+            assert not any(part.metadata_props for part in (model, model.graph, *model.graph.node)), name
 
 
 @pytest.mark.parametrize("file", ["encoder.onnx", "detector/onet.onnx", "README.md"])
@@ -101,9 +161,7 @@ def perturbed(content: bytes) -> bytes:
 def quick(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares tests of the writer the seconds that an export takes: `checkpoint` always gives these bytes."""
     monkeypatch.setattr(
-        bundle_writer,
-        "export_graph",
-        lambda graph, **_: (bundle_folder / f"{graph.name}.onnx").read_bytes(),
+        verified, "export_graph", lambda graph, **_: read_graph(bundle_folder / f"{graph.name}.onnx")
     )
 
 
@@ -111,9 +169,9 @@ def quick(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def broken(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports `checkpoint` with one wrong weight."""
     monkeypatch.setattr(
-        bundle_writer,
+        verified,
         "export_graph",
-        lambda graph, **_: perturbed((bundle_folder / f"{graph.name}.onnx").read_bytes()),
+        lambda graph, **_: perturbed(read_graph(bundle_folder / f"{graph.name}.onnx")),
     )
 
 
@@ -134,7 +192,7 @@ def test_a_bundle_is_replaced_only_by_a_whole_one(
     target = tmp_path / "bundle"
     steps: list[str] = []
     write_bundle(checkpoint, target, name="First", on_step=steps.append)
-    assert len(steps) == 5
+    assert len(steps) == 9
     first = contents(target)
 
     def fail(_: Path) -> dict[str, str]:

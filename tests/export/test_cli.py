@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fader.bundle import Bundle
+from fader.bundle import VARIANTS, Bundle
 from fader.models import Checkpoint, save_checkpoint
 
 COMMAND = [sys.executable, "-c", "from fader.export.cli import main; main()"]
@@ -40,7 +40,7 @@ def test_a_run_becomes_a_bundle_with_the_same_bytes_as_in_this_process(
     done = fader_export(run, "--name", "Squares", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "bundles/squares: 2." in done.stdout
-    assert "Glasses, Hair; parity with PyTorch" in done.stdout
+    assert f"Glasses, Hair; {', '.join(VARIANTS)}; parity with PyTorch" in done.stdout
     assert "exporting the encoder and comparing it with PyTorch" in done.stderr
     assert "Warning" not in done.stderr
     found, expected = contents(tmp_path / "bundles" / "squares"), contents(bundle_folder)
@@ -62,6 +62,7 @@ def test_full_weights_double_the_networks(
     full, half = contents(tmp_path / "here"), contents(bundle_folder)
     for name in ("encoder.onnx", "decoder.onnx"):
         assert len(half[name]) < 0.6 * len(full[name])
+    assert set(full) == set(half)
     assert "| weights | float32 |" in full["README.md"].decode()
     assert "| weights | stored as float16, computed with as float32 |" in half["README.md"].decode()
 

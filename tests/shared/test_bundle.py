@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fader.bundle import GRAPHS, MANIFEST, Bundle, Manifest, bundle_id, file_record, shipped_bundle
+from fader.bundle import GRAPHS, MANIFEST, VARIANTS, Bundle, Manifest, bundle_id, file_record, shipped_bundle
 from fader.errors import BundleError
 
 MakeCopy = Callable[[], Path]
@@ -48,6 +48,26 @@ def test_a_whole_bundle_opens_and_says_what_it_holds(tiny_bundle: Path) -> None:
     assert [latent.name for latent in opened.manifest.latents] == ["latent", "image"]
     for name in GRAPHS:
         assert opened.graph(name).is_file()
+
+
+def test_a_bundle_knows_which_graphs_it_has_and_one_without_variants_opens(bundle: Path) -> None:
+    new = Bundle(bundle)
+    assert all(map(new.has, GRAPHS))
+    assert new.has("encoder-fp16")
+    assert new.graph("encoder-fp16") == bundle / "encoder-fp16.onnx"
+
+    def before_variants(fields: dict[str, Any]) -> None:
+        for name in VARIANTS:
+            if path := fields["graphs"].pop(name, None):
+                del fields["files"][path]
+
+    rewrite(bundle, before_variants)
+    old = Bundle(bundle)
+    assert all(map(old.has, GRAPHS))
+    assert not any(map(old.has, VARIANTS))
+    with pytest.raises(BundleError, match=r"has no graph 'encoder-fp16', only .*: export it again") as caught:
+        old.graph("encoder-fp16")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_manifest_survives_its_json(tiny_bundle: Path) -> None:
