@@ -110,12 +110,15 @@ def read_outcome(code: int, out: str, err: str) -> Outcome:
     try:
         result = json.loads(out)
     except ValueError:
-        last = (err.strip().splitlines() or ["it said nothing"])[-1].strip()
-        return Outcome(ending=Ending.FAILED, message=f"ended with code {code}: {last}")
-    if "value" in result:
-        return Outcome(ending=Ending.DONE, value=result["value"])
-    ending = Ending.REFUSED if result["is_ours"] else Ending.FAILED
-    return Outcome(ending=ending, message=" ".join(result["error"].split()))
+        result = None
+    match result:
+        case {"value": value}:
+            return Outcome(ending=Ending.DONE, value=value)
+        case {"error": str(error), "is_ours": bool(is_ours)}:
+            ending = Ending.REFUSED if is_ours else Ending.FAILED
+            return Outcome(ending=ending, message=" ".join(error.split()))
+    last = (err.strip().splitlines() or ["it said nothing"])[-1].strip()
+    return Outcome(ending=Ending.FAILED, message=f"ended with code {code}: {last}")
 
 
 def start_probe(name: str, *arguments: str) -> Child:

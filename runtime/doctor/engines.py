@@ -16,6 +16,7 @@ __all__ = [
     "find_edit",
     "find_engine",
     "find_gpu_use",
+    "find_listing",
     "uses_gpu",
 ]
 
@@ -51,27 +52,40 @@ def find_bundle(outcome: Outcome) -> Finding:
             f"{decimal(value['bytes'])}, id {value['id'][:12]}"
         )
         return _finding("shipped model", Level.OK, found)
-    remedy = "pip install --force-reinstall --no-deps fader"
+    is_damaged = outcome.ending is Ending.REFUSED
+    remedy = "pip install --force-reinstall --no-deps fader" if is_damaged else "mend the errors above first"
     return _finding("shipped model", Level.ERROR, outcome.message, remedy)
 
 
-def find_engine(name: str, outcome: Outcome, installed: Installed) -> Finding:
+def find_listing(outcome: Outcome) -> list[Finding]:
+    """Say why the engines cannot even be listed, by the outcome of that probe."""
+    if outcome.ending is Ending.DONE:
+        return []
+    return [_finding("all engines", Level.ERROR, outcome.message, "mend the errors above first")]
+
+
+def find_engine(name: str, outcome: Outcome, installed: Installed, *, has_gpu: bool) -> Finding:
     """Judge an engine by the outcome of its probe.
 
     Args:
         name: One of ENGINES.
         outcome: Of its probe.
         installed: Packages.
+        has_gpu: Whether the NVIDIA driver shows a GPU.
     """
     if outcome.ending is Ending.DONE:
         return _finding(name, Level.OK, f"{outcome.value['ms']:.1f} ms an image, one at a time")
+    if outcome.ending is Ending.REFUSED and uses_gpu(name) and not has_gpu:
+        return _finding(name, Level.NOTE, "needs an NVIDIA GPU")
     if outcome.ending is Ending.REFUSED:
         return _finding(name, Level.NOTE, *_split(outcome.message))
     if outcome.ending is Ending.TIMED_OUT:
         remedy = f"fader-run --engine {name}, which waits for it; or take another engine"
     else:
         packages = _packages_of(name, installed)
-        again = f"pip install --force-reinstall {' '.join(packages)}; or " if packages else ""
+        # Of two that overwrite each other neither can be installed again.
+        is_one = len(packages) == 1
+        again = f"pip install --force-reinstall {packages[0]}; or " if is_one else ""
         remedy = f"{again}take another engine"
     return _finding(name, Level.WARNING, outcome.message, remedy)
 
@@ -135,8 +149,8 @@ def find_edit(outcome: Outcome | None, engine: str | None) -> Finding:
 
 def _split(message: str) -> tuple[str, str | None]:
     """Part what was found from the command that mends it, where an error names one."""
-    found, colon, command = message.partition(": pip install ")
-    return (found, f"pip install {command}") if colon else (message, None)
+    found, colon, command = message.partition(": pip ")
+    return (found, f"pip {command}") if colon else (message, None)
 
 
 def _finding(name: str, level: Level, found: str, remedy: str | None = None) -> Finding:

@@ -18,6 +18,7 @@ from fader.runtime.doctor.engines import (
     find_edit,
     find_engine,
     find_gpu_use,
+    find_listing,
 )
 from fader.runtime.doctor.findings import Finding, Level
 from fader.runtime.doctor.gpu import (
@@ -96,7 +97,8 @@ def examine(on_step: Callable[[str], None] = lambda _: None) -> Report:
         *find_codecs(quick["pyav"], quick["nvenc"], has_gpu=has_gpu),
         *find_cache(read_cache(platformdirs.user_cache_path("fader"))),
         find_bundle(quick["bundle"]),
-        *(find_engine(name, outcome, installed) for name, outcome in engines.items()),
+        *find_listing(quick["engines"]),
+        *(find_engine(name, outcome, installed, has_gpu=has_gpu) for name, outcome in engines.items()),
         *find_auto(auto, engines),
         *find_gpu_use(auto, engines, has_gpu=has_gpu),
         find_edit(edit, engine),
