@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,34 @@ def test_without_numpy_everything_else_is_still_reported(
     for name in ("NumPy", "OpenCV", "shipped model", "all engines", "an edit"):
         assert findings[name]["level"] == "error", name
     assert findings["cores"]["level"] in {"ok", "warning"}
+
+
+def test_ctrl_c_ends_the_doctor_and_the_probe_that_is_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "pid"
+    hang = (
+        f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(99)"
+    )
+    stand_in(tmp_path, monkeypatch, openvino=hang)
+    doctor = subprocess.Popen(
+        COMMAND,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background may have told its children to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+    deadline = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()):
+        assert doctor.poll() is None, doctor.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    doctor.send_signal(signal.SIGINT)
+    out, err = doctor.communicate(timeout=30)
+    assert (doctor.returncode, out) == (130, b"")
+    assert err.endswith(b"interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
 
 
 def test_help_shows_examples_and_loads_nothing_heavy() -> None:
