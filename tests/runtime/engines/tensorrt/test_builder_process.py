@@ -116,7 +116,12 @@ def test_the_child_does_not_outlive_its_parent(
 ) -> None:
     put_in_the_way(monkeypatch, tmp_path / "stand-in", WAIT)
     fields = json.dumps(dataclasses.asdict(order))
-    with subprocess.Popen([sys.executable, "-c", PARENT, fields], stderr=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, fields],
+        stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background may have told its children to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as parent:
         wait_for(tmp_path / "stand-in" / "began")
         children = psutil.Process(parent.pid).children()
         parent.send_signal(number)
