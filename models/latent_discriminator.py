@@ -22,7 +22,7 @@ class LatentDiscriminator(nn.Module):
         hidden: int = 512,
         dropout: float = 0.3,
         n_outputs: int | None = None,
-        standardise: bool = True,
+        standardise: bool = False,
     ) -> None:
         """Make the layers.
 

@@ -86,10 +86,9 @@ class TrainConfig:
     """Iterations over which that weight grows from 0; the paper's is 500,000 with 1e-4."""
     latent_dropout: float = 0.3
     """Probability in the latent discriminator."""
-    latent_standardised: bool = True
-    """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1. Without it,
-    as in the paper, the encoder hides attributes in numbers that vary little, where a fresh network finds
-    them."""
+    latent_standardised: bool = False
+    """Whether the latent discriminator reads every number of the latent at mean 0 and variance 1, so that the
+    encoder hides nothing in numbers that vary little; the paper's does not."""
     latent_linear: bool = True
     """Whether the best linear reader of the code is an adversary as well, and what it still reads is erased
     from the encoders that checkpoints hold. Codes of more than 1,024 numbers go without."""

@@ -78,7 +78,7 @@ class Loop:
                 if done % config.evaluate_every == 0 or done == config.iterations or late:
                     words = self.evaluate(metrics)
                 elif interrupted and trainer.processes.leads:
-                    # Nobody has measured these weights.
+                    # Nobody has measured these weights, and what is erased is as of the last evaluation.
                     self.save("last", {})
                 session.observe(
                     Progress(

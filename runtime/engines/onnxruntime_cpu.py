@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fader.bundle import Bundle
+from fader.runtime.engines.graph_engine import Arrays, GraphEngine
 from fader.runtime.engines.session import available_threads, open_session, run_session
-from fader.runtime.engines.signatures import require_signature
+from fader.runtime.engines.signatures import SIGNED, require_signature
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["OnnxRuntimeCpu"]
 
 
-class OnnxRuntimeCpu:
+class OnnxRuntimeCpu(GraphEngine):
     """Runs a bundle's graphs by ONNX Runtime on the CPU, in float32."""
 
     name = "onnxruntime-cpu"
@@ -31,30 +29,19 @@ class OnnxRuntimeCpu:
             EngineError: ONNX Runtime is missing or refuses a graph.
             BundleError: a graph's inputs and outputs are not the manifest's.
         """
+        super().__init__(bundle)
         threads = threads or available_threads()
-        self._encoder, self._decoder, self._classifier = (
-            _load(bundle, graph, threads) for graph in ("encoder", "decoder", "classifier")
-        )
-        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+        self._sessions = {graph: _load(bundle, graph, threads) for graph in SIGNED}
 
-    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """As for `Engine`."""
-        return tuple(run_session(self._encoder, {"pixels": pixels_NCHW}))
-
-    def decode(
-        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        inputs = dict(zip(self._latent_names, latents, strict=True))
-        return run_session(self._decoder, {**inputs, "values": values_NA})[0]
-
-    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        return run_session(self._classifier, {"pixels": pixels_NCHW})[0]
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """As for `GraphEngine`."""
+        session = self._sessions[graph]
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, run_session(session, inputs), strict=True))
 
     def close(self) -> None:
         """Free the sessions."""
-        del self._encoder, self._decoder, self._classifier
+        self._sessions.clear()
 
 
 def _load(bundle: Bundle, graph: str, threads: int) -> "onnxruntime.InferenceSession":

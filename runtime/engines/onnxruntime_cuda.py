@@ -4,7 +4,6 @@ Written against ONNX Runtime 1.31's documentation. The binding of buffers runs i
 provider; on a GPU it has not run yet (docs/engines.md).
 """
 
-from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 
 from fader.bundle import Bundle
 from fader.errors import EngineError
+from fader.runtime.engines.graph_engine import Arrays, GraphEngine
 from fader.runtime.engines.session import import_onnxruntime, one_line
-from fader.runtime.engines.signatures import Shapes, require_signature, signature
+from fader.runtime.engines.signatures import SIGNED, Shapes, require_signature, signature
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,10 +23,9 @@ __all__ = ["OnnxRuntimeCuda"]
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Each has buffers and a CUDA graph of its own; smaller batches are filled up, larger ones cut."""
-Arrays = Mapping[str, NDArray[np.float32]]
 
 
-class OnnxRuntimeCuda:
+class OnnxRuntimeCuda(GraphEngine):
     """Runs a bundle's graphs by ONNX Runtime's CUDA provider, in float16 where the bundle has such graphs."""
 
     name = "onnxruntime-cuda"
@@ -45,34 +44,20 @@ class OnnxRuntimeCuda:
             BundleError: a graph's inputs and outputs are not the manifest's.
         """
         del threads
-        self._encoder, self._decoder, self._classifier = (
-            _Graph(self, bundle, graph) for graph in ("encoder", "decoder", "classifier")
-        )
-        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+        super().__init__(bundle)
+        self._graphs = {graph: _Graph(self, bundle, graph) for graph in SIGNED}
 
     def options(self) -> dict[str, str]:
         """Return the provider's options."""
         return {"enable_cuda_graph": "1", "use_tf32": "0"}
 
-    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """As for `Engine`."""
-        outputs = self._encoder.run({"pixels": pixels_NCHW})
-        return tuple(outputs[name] for name in self._latent_names)
-
-    def decode(
-        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        inputs = dict(zip(self._latent_names, latents, strict=True))
-        return self._decoder.run({**inputs, "values": values_NA})["rendering"]
-
-    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        return self._classifier.run({"pixels": pixels_NCHW})["probabilities"]
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """As for `GraphEngine`."""
+        return self._graphs[graph].run(inputs)
 
     def close(self) -> None:
         """Free the sessions and their device memory."""
-        del self._encoder, self._decoder, self._classifier
+        self._graphs.clear()
 
 
 class _Bound:
@@ -106,7 +91,7 @@ class _Graph:
     def __init__(self, engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> None:
         half = f"{graph}-fp16"
         self._device = engine.device
-        self._session = _open(engine, bundle, half if half in bundle.manifest.graphs else graph)
+        self._session = _open(engine, bundle, half if bundle.has(half) else graph)
         self._shapes = signature(bundle, graph)
         found = (
             {tensor.name: tuple(tensor.shape[1:]) for tensor in tensors}

@@ -4,7 +4,6 @@ Graphs are compiled for fixed batches, because a free batch axis costs a third o
 do not depend on how a batch is cut.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from fader.bundle import Bundle
 from fader.errors import EngineError
+from fader.runtime.engines.graph_engine import Arrays, GraphEngine
 from fader.runtime.engines.loading import undisturbed
 from fader.runtime.engines.session import available_threads
-from fader.runtime.engines.signatures import require_signature
+from fader.runtime.engines.signatures import SIGNED, require_signature
 
 if TYPE_CHECKING:
     import openvino
@@ -25,10 +25,9 @@ __all__ = ["OpenVino", "OpenVinoBf16"]
 
 BATCHES = (8, 1)
 """Larger ones bring nothing on a CPU."""
-Arrays = Mapping[str, NDArray[np.float32]]
 
 
-class OpenVino:
+class OpenVino(GraphEngine):
     """Runs a bundle's graphs by OpenVINO on the CPU, in float32."""
 
     name = "openvino"
@@ -45,6 +44,7 @@ class OpenVino:
             EngineError: OpenVINO is missing, refuses a graph, or the processor lacks the precision.
             BundleError: a graph's inputs and outputs are not the manifest's.
         """
+        super().__init__(bundle)
         core = _core()
         options = {
             "INFERENCE_PRECISION_HINT": self.precision,
@@ -52,10 +52,7 @@ class OpenVino:
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._require_precision(core)
-        self._encoder, self._decoder, self._classifier = (
-            _Graph(core, bundle, graph, options) for graph in ("encoder", "decoder", "classifier")
-        )
-        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+        self._graphs = {graph: _Graph(core, bundle, graph, options) for graph in SIGNED}
 
     def _require_precision(self, core: "openvino.Core") -> None:
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -65,25 +62,13 @@ class OpenVino:
                 "take the engine openvino"
             )
 
-    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """As for `Engine`."""
-        outputs = self._encoder.run({"pixels": pixels_NCHW})
-        return tuple(outputs[name] for name in self._latent_names)
-
-    def decode(
-        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        inputs = dict(zip(self._latent_names, latents, strict=True))
-        return self._decoder.run({**inputs, "values": values_NA})["rendering"]
-
-    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As for `Engine`."""
-        return self._classifier.run({"pixels": pixels_NCHW})["probabilities"]
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """As for `GraphEngine`."""
+        return self._graphs[graph].run(inputs)
 
     def close(self) -> None:
         """Free the compiled graphs."""
-        del self._encoder, self._decoder, self._classifier
+        self._graphs.clear()
 
 
 class OpenVinoBf16(OpenVino):
@@ -97,7 +82,10 @@ class _Graph:
     """A graph, compiled for each batch when it is first met."""
 
     def __init__(self, core: "openvino.Core", bundle: Bundle, graph: str, options: dict[str, Any]) -> None:
-        self._core, self._path, self._options = core, bundle.graph(graph), options
+        self._core, self._options = core, options
+        # Transposed convolutions are computed in float32 alone, others in bfloat16 too.
+        shuffle = f"{graph}-shuffle"
+        self._path = bundle.graph(shuffle if bundle.has(shuffle) else graph)
         model = self._read()
         self._shapes = _shapes(model.inputs)
         require_signature(bundle, graph, self._shapes, _shapes(model.outputs))

@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from fader.bundle import Bundle
 from fader.errors import BundleError
 
-__all__ = ["Shapes", "require_signature", "signature"]
+__all__ = ["SIGNED", "Shapes", "require_signature", "signature"]
+
+SIGNED = ("encoder", "decoder", "classifier")
+"""Graphs that engines run; the detector's run beside them."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Name of an input or output to its shape without the batch axis."""
 
 
 def signature(bundle: Bundle, graph: str) -> tuple[Shapes, Shapes]:
-    """Return inputs and outputs of "encoder", "decoder" or "classifier"."""
+    """Return inputs and outputs of one of SIGNED."""
     manifest = bundle.manifest
     image, columns = (3, manifest.image_size, manifest.image_size), (manifest.attributes.n_columns,)
     latents: Shapes = {latent.name: latent.shape for latent in manifest.latents}

@@ -34,7 +34,7 @@ def test_the_latent_discriminator_reads_every_shared_latent(cells: int, n_skip: 
 
 
 def test_the_published_latent_discriminator_has_two_convolutions_with_batch_norm_and_dropout() -> None:
-    discriminator = LatentDiscriminator(AutoEncoderConfig(norm="instance"), standardise=False)
+    discriminator = LatentDiscriminator(AutoEncoderConfig(norm="instance"))
     assert len(convolutions(discriminator)) == 2
     norms = [module for module in discriminator.modules() if isinstance(module, nn.BatchNorm2d)]
     dropouts = [module for module in discriminator.modules() if isinstance(module, nn.Dropout)]

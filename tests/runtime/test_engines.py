@@ -166,7 +166,7 @@ def test_auto_never_takes_an_engine_whose_pictures_differ(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engines = {"slow": slowed(0.02, []), "inexact": Inexact}
+    engines: dict[str, type[Any]] = {"slow": slowed(0.02, []), "inexact": Inexact}
     assert choose(Bundle(tiny_bundle), engines, threads=1).name == "slow"
 
 

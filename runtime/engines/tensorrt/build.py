@@ -82,7 +82,8 @@ def parse_graph(library: Library, builder: Any, log: Any, graph: bytes, *, where
     """
     network = builder.create_network(library.network_flags())
     parser = library.trt.OnnxParser(network, log)
-    if not parser.parse(graph):
+    # The path is where weights that lie in another file of the bundle are looked for.
+    if not parser.parse(graph, str(where)):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
         raise EngineError(
             f"TensorRT cannot read {where}: {'; '.join(map(_in_one_line, errors)) or 'no reason'}"

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fader.bundle import Bundle
 from fader.errors import BundleError
-from fader.runtime.engines.signatures import require_signature
+from fader.runtime.engines.graph_engine import Arrays, GraphEngine
+from fader.runtime.engines.signatures import SIGNED, require_signature
 from fader.runtime.engines.tensorrt.build import BUCKETS, FLAGS
 from fader.runtime.engines.tensorrt.builder_process import BuildOrder, build_in_child
 from fader.runtime.engines.tensorrt.cache import EngineCache
@@ -20,8 +18,9 @@ from fader.runtime.engines.tensorrt.runner import PlanError, Runner
 __all__ = ["TensorRt"]
 
 
-class TensorRt:
-    """Runs a bundle's graphs by TensorRT on the current GPU, in the graphs' own precision.
+class TensorRt(GraphEngine):
+    """Runs a bundle's graphs by TensorRT on the current GPU, in float16
+    where the bundle has such graphs.
 
     Reading graphs, building and caching are tested with TensorRT for RTX, which needs no GPU for them. What
     happens on the GPU (`runner`, `device`) has NOT RUN ON ONE YET: it was written against the docstrings of
@@ -52,34 +51,22 @@ class TensorRt:
             EngineError: TensorRT, the CUDA bindings, a driver or a GPU is missing, or one of them fails.
             BundleError: a graph's inputs and outputs are not the manifest's.
         """
+        super().__init__(bundle)
         require_driver()
         self._library, self._cuda = load_library(library), load_cuda()
         self._cache, self._device = cache or EngineCache(), self._cuda.describe_device()
         self._on_progress = on_progress or (lambda _share, _phase: None)
-        self._latent_names = [latent.name for latent in bundle.manifest.latents]
         self._runners: dict[str, Runner] = {}
         try:
-            for name in ("encoder", "decoder", "classifier"):
+            for name in SIGNED:
                 self._runners[name] = self._open(bundle, name)
         except BaseException:
             self.close()
             raise
 
-    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order."""
-        outputs = self._runners["encoder"].run({"pixels": pixels_NCHW})
-        return tuple(outputs[name] for name in self._latent_names)
-
-    def decode(
-        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return (N, 3, S, S) renderings in [-1, 1] of latents with (N, A) attribute columns."""
-        inputs = dict(zip(self._latent_names, latents, strict=True))
-        return self._runners["decoder"].run({**inputs, "values": values_NA})["rendering"]
-
-    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (N, A) probabilities; each attribute's columns sum to 1."""
-        return self._runners["classifier"].run({"pixels": pixels_NCHW})["probabilities"]
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """As for `GraphEngine`."""
+        return self._runners[graph].run(inputs)
 
     def close(self) -> None:
         """Free the engines and their memory."""
@@ -87,9 +74,11 @@ class TensorRt:
             self._runners.popitem()[1].close()
 
     def _open(self, bundle: Bundle, name: str) -> Runner:
+        half = f"{name}-fp16"
+        form = half if bundle.has(half) else name
         recipe = Recipe(
-            graph=f"{bundle.manifest.name}/{name}",
-            graph_sha256=str(bundle.manifest.files[bundle.manifest.graphs[name]]["sha256"]),
+            graph=f"{bundle.manifest.name}/{form}",
+            graph_sha256=str(bundle.manifest.files[bundle.manifest.graphs[form]]["sha256"]),
             library=self._library.name,
             library_version=self._library.version,
             device=self._device,
@@ -97,10 +86,10 @@ class TensorRt:
             flags=FLAGS,
         )
         try:
-            runner = self._run(recipe, bundle.graph(name))
+            runner = self._run(recipe, bundle.graph(form))
         except PlanError:  # whole, and made for this GPU, but TensorRT refuses it
             self._cache.drop(recipe)
-            runner = self._run(recipe, bundle.graph(name))
+            runner = self._run(recipe, bundle.graph(form))
         try:
             require_signature(bundle, name, runner.inputs, runner.outputs)
         except BundleError:

@@ -200,3 +200,11 @@ def test_an_unknown_operator_is_refused_in_one_line_that_names_the_node(rtx: Lib
 def test_a_graph_of_a_fixed_batch_is_refused(rtx: Library) -> None:
     with pytest.raises(EngineError, match=r"input x of a\.onnx has shape \(5, 3\), expected a dynamic first"):
         build_plan(rtx, one_node("Relu", "", 5), where=HERE)
+
+
+@pytest.mark.parametrize("name", ["encoder-fp16", "decoder-fp16", "classifier-fp16"])
+def test_float16_graphs_find_the_weights_that_lie_in_another_file_of_the_bundle(
+    rtx: Library, tiny_bundle: Path, name: str
+) -> None:
+    path = Bundle(tiny_bundle).graph(name)
+    assert build_plan(rtx, path.read_bytes(), where=path, buckets=(1,)).plan

@@ -22,6 +22,8 @@ from fader.runtime.engines.tensorrt.library import Library
 from fader.runtime.engines.tensorrt.runner import bucket_of
 
 PACKAGE = "fader.runtime.engines.tensorrt"
+HALF = 1e-3
+"""What the float16 graphs, which the engine takes, may differ by."""
 
 
 @pytest.fixture
@@ -68,19 +70,33 @@ def test_a_batch_is_split_and_filled_up_to_buckets_and_gives_what_onnx_runtime_g
     latents = engine.encode(pixels(n))
     assert gpu.batches == batches
     for found, expected in zip(latents, reference.encode(pixels(n)), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=HALF)
     np.testing.assert_allclose(
-        engine.decode(latents, values(n)), reference.decode(latents, values(n)), atol=1e-5
+        engine.decode(latents, values(n)), reference.decode(latents, values(n)), atol=HALF
     )
-    np.testing.assert_allclose(engine.classify(pixels(n)), reference.classify(pixels(n)), atol=1e-5)
+    np.testing.assert_allclose(engine.classify(pixels(n)), reference.classify(pixels(n)), atol=HALF)
 
 
 def test_a_small_batch_after_a_large_one_and_none_at_all_are_right(
     engine: TensorRt, reference: Engine
 ) -> None:
     engine.classify(pixels(32))
-    np.testing.assert_allclose(engine.classify(pixels(3)), reference.classify(pixels(3)), atol=1e-5)
+    np.testing.assert_allclose(engine.classify(pixels(3)), reference.classify(pixels(3)), atol=HALF)
     assert engine.classify(pixels(0)).shape == (0, 8)
+
+
+def test_a_bundle_without_float16_graphs_is_run_in_float32(
+    gpu: SimulatedGpu,
+    tiny_bundle: Path,
+    reference: Engine,
+    cache: EngineCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = Bundle(tiny_bundle)
+    for name in ("encoder", "decoder", "classifier"):
+        monkeypatch.delitem(bundle.manifest.graphs, f"{name}-fp16")
+    found = TensorRt(bundle, cache=cache).classify(pixels(3))
+    np.testing.assert_allclose(found, reference.classify(pixels(3)), atol=1e-5)
 
 
 def test_results_are_the_callers_own(engine: TensorRt) -> None:
@@ -114,7 +130,7 @@ def test_views_of_any_layout_are_taken(engine: TensorRt) -> None:
 
 def test_arrays_of_another_shape_are_refused_in_one_line(engine: TensorRt) -> None:
     with pytest.raises(
-        EngineError, match=r"tiny/encoder takes \{'pixels': \(1, 3, 64, 64\)\}, found .*\(1, 3, 5, 7\)"
+        EngineError, match=r"tiny/encoder-fp16 takes \{'pixels': \(1, 3, 64, 64\)\}, found .*\(1, 3, 5, 7\)"
     ):
         engine.encode(np.zeros((1, 3, 5, 7), np.float32))
 
@@ -127,7 +143,7 @@ def test_engines_are_built_once_with_progress_and_then_come_from_the_cache(
         TensorRt(
             Bundle(tiny_bundle), cache=cache, on_progress=lambda share, phase: events.append((share, phase))
         )
-    graphs = ("encoder", "decoder", "classifier")
+    graphs = ("encoder-fp16", "decoder-fp16", "classifier-fp16")
     assert events == [(0.0, f"tiny/{graph}: Building engine") for graph in graphs]
     assert len(list(cache.folder.glob("*/engine.plan"))) == 3
 
@@ -164,7 +180,7 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(
         SimulatedGpu.build(gpu, order, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(f"{PACKAGE}.engine.build_in_child", build)
-    gpu.refuse.add("decoder")
+    gpu.refuse.add("decoder-fp16")
     TensorRt(Bundle(tiny_bundle), cache=cache)
     assert gpu.plans_loaded == 4
 
@@ -172,11 +188,11 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(
 def test_an_engine_that_is_refused_twice_is_one_line_with_the_first_reason(
     gpu: SimulatedGpu, tiny_bundle: Path, cache: EngineCache
 ) -> None:
-    gpu.refuse.add("decoder")
+    gpu.refuse.add("decoder-fp16")
     with pytest.raises(EngineError) as caught:
         TensorRt(Bundle(tiny_bundle), cache=cache)
     reason = "Error Code 6: The engine plan file is of another version"
-    assert str(caught.value) == f"TensorRT cannot load the engine of tiny/decoder: {reason}"
+    assert str(caught.value) == f"TensorRT cannot load the engine of tiny/decoder-fp16: {reason}"
     assert not gpu.memory
 
 
@@ -184,7 +200,7 @@ def test_graphs_that_do_not_fit_the_manifest_are_refused(
     gpu: SimulatedGpu, tiny_bundle: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle(tiny_bundle)
-    monkeypatch.setitem(bundle.manifest.graphs, "encoder", bundle.manifest.graphs["classifier"])
+    monkeypatch.setitem(bundle.manifest.graphs, "encoder-fp16", bundle.manifest.graphs["classifier"])
     with pytest.raises(BundleError, match=r"the encoder of .* its manifest says .*: export the bundle again"):
         TensorRt(bundle, cache=cache)
     assert not gpu.memory

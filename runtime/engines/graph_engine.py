@@ -1,0 +1,45 @@
+"""What all engines that run a bundle's three graphs have in common: which input goes where."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fader.bundle import Bundle
+
+__all__ = ["Arrays", "GraphEngine"]
+
+Arrays = Mapping[str, NDArray[np.float32]]
+"""Name of an input or output to its batch."""
+
+
+class GraphEngine(ABC):
+    """An `Engine` that needs to know only how a graph is run."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._latent_names = [latent.name for latent in bundle.manifest.latents]
+
+    @abstractmethod
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """Run "encoder", "decoder" or "classifier" on a batch of any size, and return its outputs by name.
+
+        Raises:
+            EngineError: the inputs do not fit, or the engine fails.
+        """
+
+    def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """As for `Engine`."""
+        outputs = self.run("encoder", {"pixels": pixels_NCHW})
+        return tuple(outputs[name] for name in self._latent_names)
+
+    def decode(
+        self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """As for `Engine`."""
+        inputs = dict(zip(self._latent_names, latents, strict=True))
+        return self.run("decoder", {**inputs, "values": values_NA})["rendering"]
+
+    def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As for `Engine`."""
+        return self.run("classifier", {"pixels": pixels_NCHW})["probabilities"]
