@@ -45,12 +45,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "everything (fast-64)": {},
     "adversary off": {"latent_weight": 0.0},
     "adversary reads the code as it is": {"latent_standardised": False},
-    "code of 4 x 4 cells": {"n_layers": 4},
+    "code of 4 x 4 cells (no linear reader)": {"n_layers": 4},
     "no guide": {"feedback_weight": 0.0},
     "no patch adversary": {"patch_weight": 0.0},
     "no mask": {"mask": False, "mask_weight": 0.0},
     "one skip": {"n_skip": 1},
-    "the paper's terms alone": {**OFF, "latent_standardised": False},
+    "the paper's terms, with linear reader": {**OFF, "latent_standardised": False},
     "the same, standardised code": OFF,
 }
 
