@@ -2,7 +2,8 @@
 
 The trial encodes and renders a batch of shades by every engine. An engine in less than float32 counts only if
 its rendering is close to that of the first, float32 one. The winner is remembered in the user's cache for
-this model, this processor and these versions.
+this model, this processor and these versions, whatever the number of threads: two engines differ in the
+last bit, and a video must not depend on how many threads made it.
 """
 
 import hashlib
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 from fader.bundle import Bundle
 from fader.errors import EngineError
 from fader.runtime.engines.contract import Engine
-from fader.runtime.engines.session import available_threads
 
 __all__ = ["choose"]
 
@@ -46,7 +46,7 @@ def choose(bundle: Bundle, engines: Mapping[str, type[Any]], *, threads: int | N
     Raises:
         EngineError: no engine works here; the first one's reason.
     """
-    key = _key(bundle, engines, threads or available_threads())
+    key = _key(bundle, engines)
     memory = platformdirs.user_cache_path("fader") / MEMORY
     remembered = _read(memory).get(key, "")
     if remembered in engines:
@@ -110,8 +110,8 @@ def _psnr_db(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
-def _key(bundle: Bundle, engines: Mapping[str, type[Any]], threads: int) -> str:
-    parts = [bundle.id, _processor(), str(threads), *engines, *(f"{p} {_version(p)}" for p in PACKAGES)]
+def _key(bundle: Bundle, engines: Mapping[str, type[Any]]) -> str:
+    parts = [bundle.id, _processor(), *engines, *(f"{p} {_version(p)}" for p in PACKAGES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fader.bundle import Bundle
+from fader.errors import EngineError
 
 __all__ = ["Arrays", "GraphEngine"]
 
@@ -19,6 +20,7 @@ class GraphEngine(ABC):
 
     def __init__(self, bundle: Bundle) -> None:
         self._latent_names = [latent.name for latent in bundle.manifest.latents]
+        self._closed = False
 
     @abstractmethod
     def run(self, graph: str, inputs: Arrays) -> Arrays:
@@ -28,9 +30,13 @@ class GraphEngine(ABC):
             EngineError: the inputs do not fit, or the engine fails.
         """
 
+    @abstractmethod
+    def free(self) -> None:
+        """Free what the engine holds."""
+
     def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """As for `Engine`."""
-        outputs = self.run("encoder", {"pixels": pixels_NCHW})
+        outputs = self._run_open("encoder", {"pixels": pixels_NCHW})
         return tuple(outputs[name] for name in self._latent_names)
 
     def decode(
@@ -38,8 +44,18 @@ class GraphEngine(ABC):
     ) -> NDArray[np.float32]:
         """As for `Engine`."""
         inputs = dict(zip(self._latent_names, latents, strict=True))
-        return self.run("decoder", {**inputs, "values": values_NA})["rendering"]
+        return self._run_open("decoder", {**inputs, "values": values_NA})["rendering"]
 
     def classify(self, pixels_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """As for `Engine`."""
-        return self.run("classifier", {"pixels": pixels_NCHW})["probabilities"]
+        return self._run_open("classifier", {"pixels": pixels_NCHW})["probabilities"]
+
+    def close(self) -> None:
+        """As for `Engine`; the other methods raise EngineError afterwards."""
+        self._closed = True
+        self.free()
+
+    def _run_open(self, graph: str, inputs: Arrays) -> Arrays:
+        if self._closed:
+            raise EngineError(f"the engine was closed before it was asked to run the {graph}: open it again")
+        return self.run(graph, inputs)

@@ -39,8 +39,8 @@ class OnnxRuntimeCpu(GraphEngine):
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, run_session(session, inputs), strict=True))
 
-    def close(self) -> None:
-        """Free the sessions."""
+    def free(self) -> None:
+        """As for `GraphEngine`."""
         self._sessions.clear()
 
 

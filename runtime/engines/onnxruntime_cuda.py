@@ -55,8 +55,8 @@ class OnnxRuntimeCuda(GraphEngine):
         """As for `GraphEngine`."""
         return self._graphs[graph].run(inputs)
 
-    def close(self) -> None:
-        """Free the sessions and their device memory."""
+    def free(self) -> None:
+        """As for `GraphEngine`."""
         self._graphs.clear()
 
 

@@ -66,8 +66,8 @@ class OpenVino(GraphEngine):
         """As for `GraphEngine`."""
         return self._graphs[graph].run(inputs)
 
-    def close(self) -> None:
-        """Free the compiled graphs."""
+    def free(self) -> None:
+        """As for `GraphEngine`."""
         self._graphs.clear()
 
 

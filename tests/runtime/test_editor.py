@@ -21,7 +21,7 @@ from tests.runtime.scenes import (
     samples,
 )
 
-from fader.errors import BundleError, ConfigError
+from fader.errors import BundleError, ConfigError, EngineError
 from fader.runtime import Editor, FaceOptions
 from fader.runtime.video.planes import FramePlanes
 
@@ -270,5 +270,5 @@ def test_a_stream_of_a_file_edits_the_face_in_every_frame(editor: Editor, face_c
 def test_a_closed_editor_is_left_behind_by_its_with_block(tiny_bundle: Path) -> None:
     with Editor.open(tiny_bundle, threads=1) as editor:
         pass
-    with pytest.raises(AttributeError):
+    with pytest.raises(EngineError, match="the engine was closed before it was asked to run the encoder"):
         editor.encode(faces_crops(1))

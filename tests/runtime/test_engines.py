@@ -149,8 +149,30 @@ def test_auto_takes_the_fastest_engine_and_remembers_it(
     assert opened == ["quick", "slow"]
     assert choose(Bundle(tiny_bundle), engines, threads=1).name == "quick"
     assert opened == ["quick", "slow", "quick"]
-    assert choose(Bundle(tiny_bundle), engines, threads=2).name == "quick"
-    assert opened[3:] == ["quick", "slow"]
+
+
+def test_auto_takes_one_engine_for_every_number_of_threads(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    opened: list[str] = []
+    engines = {"quick": slowed(0.0, opened), "slow": slowed(0.02, opened)}
+    for threads in (1, 2, None):
+        assert choose(Bundle(tiny_bundle), engines, threads=threads).name == "quick"
+    assert opened == ["quick", "slow", "quick", "quick"]
+
+
+@pytest.mark.parametrize("name", sorted(HERE))
+def test_a_closed_engine_refuses_in_one_line(
+    tiny_bundle: Path, pixels_NCHW: NDArray[np.float32], name: str
+) -> None:
+    try:
+        engine = HERE[name](Bundle(tiny_bundle), threads=1)
+    except EngineError as error:
+        pytest.skip(str(error))
+    engine.close()
+    with pytest.raises(EngineError, match="the engine was closed before it was asked to run the encoder"):
+        engine.encode(pixels_NCHW)
 
 
 def test_auto_passes_over_engines_that_do_not_work_here(

@@ -68,8 +68,8 @@ class TensorRt(GraphEngine):
         """As for `GraphEngine`."""
         return self._runners[graph].run(inputs)
 
-    def close(self) -> None:
-        """Free the engines and their memory."""
+    def free(self) -> None:
+        """As for `GraphEngine`."""
         while self._runners:
             self._runners.popitem()[1].close()
 
