@@ -3,15 +3,15 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fader.console import progress, run
-from fader.errors import ConfigError, MediaError
+from fader.console import run
+from fader.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
+    from fader.runtime import Editor
     from fader.runtime.motion import Values
 
 __all__ = ["app", "main"]
@@ -93,6 +93,7 @@ def run_command(
     frame rate, time stamps, audio and subtitles.
     """
     from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
+    from fader.runtime.job import Job, sentence
     from fader.runtime.store import parse_bytes
 
     if list_attrs:
@@ -108,13 +109,13 @@ def run_command(
     store = None if no_cache else LatentStore(cache_dir, max_bytes=parse_bytes(cache_size))
     with Editor.open(model, engine=engine, threads=threads) as editor:
         editor.model.check(values)
-        job = _Job(editor, values, encoding, FaceOptions(min_size=min_face), store, quiet=quiet or as_json)
+        job = Job(editor, values, encoding, FaceOptions(min_size=min_face), store, quiet=quiet or as_json)
         reports = job.do(source, out)
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=2))
     elif not quiet:
         for report in reports:
-            typer.echo(_sentence(report))
+            typer.echo(sentence(report))
 
 
 def _values(options: list[str]) -> "Values":
@@ -135,105 +136,6 @@ def _show_attributes(editor: "Editor", *, as_json: bool) -> None:
         return
     for attribute in editor.attributes:
         typer.echo(f"{attribute.name:16} {attribute.describe()}")
-
-
-class _Job:
-    """One call's inputs, whatever kind they are."""
-
-    def __init__(
-        self,
-        editor: "Editor",
-        values: "Values",
-        encoding: "EncodeOptions",
-        faces: "FaceOptions",
-        store: "LatentStore | None",
-        *,
-        quiet: bool,
-    ) -> None:
-        self._editor, self._values, self._quiet = editor, values, quiet
-        self._encoding, self._faces, self._store = encoding, faces, store
-
-    def do(self, source: Path, out: Path | None) -> list[Any]:
-        from fader.image import IMAGE_SUFFIXES
-
-        if source.is_dir():
-            return self._folder(source, out or _folder_beside(source))
-        if source.suffix.lower() in IMAGE_SUFFIXES:
-            return [self._image(source, out or _beside(source))]
-        return [self._video(source, out or _beside(source))]
-
-    def _folder(self, source: Path, out: Path) -> list[Any]:
-        from fader.runtime.images import images_in
-
-        paths = images_in(source)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MediaError(
-                f"cannot make the folder {out}: {error.strerror}; choose another with -o"
-            ) from error
-        reports, failures = [], []
-        with progress(source.name, unit="images", total=len(paths), quiet=self._quiet) as bar:
-            for done, path in enumerate(paths, start=1):
-                try:
-                    reports.append(self._image(path, out / path.name))
-                except MediaError as error:
-                    failures.append(error)
-                bar.at(done)
-        if failures:
-            raise MediaError(
-                f"{len(reports)} of {len(paths)} images are edited in {out}; "
-                f"{len(failures)} could not be, the first: {failures[0]}"
-            )
-        return reports
-
-    def _image(self, source: Path, out: Path) -> Any:
-        from fader.runtime import edit_image
-
-        return edit_image(self._editor, source, out, self._values, faces=self._faces)
-
-    def _video(self, source: Path, out: Path) -> Any:
-        from fader.runtime import VideoProgress, edit_video
-
-        with progress(source.name, unit="frames", quiet=self._quiet) as bar:
-
-            def show(now: VideoProgress) -> None:
-                bar.at(now.frames, now.total)
-
-            return edit_video(
-                self._editor,
-                source,
-                out,
-                self._values,
-                encoding=self._encoding,
-                faces=self._faces,
-                store=self._store,
-                on_progress=show,
-            )
-
-
-def _beside(source: Path) -> Path:
-    # GIF holds 256 colours a frame and no sound; an edited one is better off as a video.
-    suffix = ".mp4" if source.suffix.lower() == ".gif" else source.suffix
-    return source.with_name(f"{source.stem}.edited{suffix}")
-
-
-def _folder_beside(source: Path) -> Path:
-    named = source.resolve() if source.name in {"", ".."} else source
-    if not named.name:
-        raise ConfigError(f"{source} has no folder beside it: name the target with -o")
-    return named.with_name(f"{named.name}.edited")
-
-
-def _sentence(report: Any) -> str:
-    if hasattr(report, "frames"):
-        stored = f", {report.frames_from_store} frames from the store" if report.frames_from_store else ""
-        return (
-            f"{report.target}: a face edited in {report.frames_edited} of {report.frames} frames "
-            f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks{stored}), "
-            f"{report.frames / max(report.seconds, 1e-9):.1f} frames/s on {report.engine}"
-        )
-    return f"{report.target}: {report.faces_edited} of {report.faces} faces edited"
 
 
 def main() -> None:
