@@ -92,6 +92,10 @@ class TrainConfig:
     latent_linear: bool = True
     """Whether the best linear reader of the code is an adversary as well, and what it still reads is erased
     from the encoders that checkpoints hold. Codes of more than 1,024 numbers go without."""
+    encoder_frozen: bool = False
+    """Whether the encoder stays as the checkpoint has it that the run begins with, with what a linear reader
+    reads of the attributes erased from its code, and only the decoder learns to do without. The latent
+    adversaries rest; codes may be of any size."""
     latent_target: Literal["other", "uniform"] = "other"
     """What the encoder wants the latent discriminator to say of categories: another one, as in the paper, or
     that all are equally likely."""
@@ -196,7 +200,12 @@ class TrainConfig:
     def reads_linearly(self) -> bool:
         """Whether there is a linear reader."""
         numbers = math.prod(self.autoencoder(2).latent_shape(self.n_skip))
-        return self.latent_linear and numbers <= MOST_NUMBERS
+        return self.latent_linear and numbers <= MOST_NUMBERS and not self.encoder_frozen
+
+    @property
+    def erases(self) -> bool:
+        """Whether encoders end in an eraser."""
+        return self.reads_linearly or self.encoder_frozen
 
     @property
     def _halvings(self) -> int:

@@ -11,8 +11,8 @@ from fader.train.linear_reader import leace
 
 __all__ = ["erase_linearly"]
 
-IMAGES = 8192
-"""Enough that what they teach holds for others: several times the numbers of a code."""
+IMAGES, TIMES = 8192, 4
+"""So many, or so many times the numbers of a code, are enough that what they teach holds for others."""
 
 
 @torch.no_grad()
@@ -21,14 +21,15 @@ def erase_linearly(autoencoder: AutoEncoder, training: Subset, adversary: Latent
 
     Args:
         autoencoder: In eval mode, made with an eraser.
-        training: Images that it was trained on; at most 8,192 of them, evenly, are looked at.
+        training: Images that it was trained on; at most 8,192 of them, or 4 for each number of the code,
+            evenly, are looked at.
         adversary: Knows the indicators of the labels.
     """
     eraser = autoencoder.eraser
     if eraser is None:
         return
     eraser.write_DT.zero_()
-    step = max(1, -(-len(training) // IMAGES))
+    step = max(1, -(-len(training) // max(IMAGES, TIMES * len(eraser.centre_D))))
     some = Subset(parent=training.parent, indices=training.indices[np.arange(0, len(training), step)])
     codes, indicators = [], []
     for images_NCHW, labels_NK in on_device(some, autoencoder):

@@ -103,11 +103,12 @@ class Loop:
 
     def evaluate(self, metrics: Metrics) -> str:
         """Measure, log, and keep what is best; return what there is to worry about."""
-        trainer = self.trainer
+        trainer, config = self.trainer, self.trainer.config
         words = ""
         if trainer.processes.leads:
             held_out, attributes = self.splits.held_out, trainer.attributes
-            erase_linearly(trainer.averaged, self.splits.training, trainer.adversary)
+            if not config.encoder_frozen:
+                erase_linearly(trainer.averaged, self.splits.training, trainer.adversary)
             figures = evaluate(trainer.averaged, self.judge, held_out, attributes)
             rows = np.arange(min(GRID_ROWS, len(held_out)), dtype=np.int64)
             row = {

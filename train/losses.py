@@ -62,7 +62,9 @@ class EditingLosses(nn.Module):
         latents = self.autoencoder.encode(images_NCHW)
         others_NK = other_values(labels_NK, self.attributes, draws)
         code_NCHW = self.autoencoder.discriminated(latents)
-        outputs_NO = critics.latent(code_NCHW)
+        none = adversary = images_NCHW.new_zeros(())
+        if not self.config.encoder_frozen:
+            adversary = critics.adversary.encoder_loss(critics.latent(code_NCHW), labels_NK, others_NK)
         edited_NA = columns(edited_NK, self.attributes)
         # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
         rendering = self.autoencoder.render(
@@ -70,10 +72,9 @@ class EditingLosses(nn.Module):
             torch.cat([columns(labels_NK, self.attributes), edited_NA]),
         )
         edited_NCHW = rendering.image[n:]
-        none = images_NCHW.new_zeros(())
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
-            "latent_adversary": critics.adversary.encoder_loss(outputs_NO, labels_NK, others_NK),
+            "latent_adversary": adversary,
             "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
             "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
             "patch": none,

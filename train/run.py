@@ -13,6 +13,7 @@ from fader.models import Checkpoint, Classifier, load_checkpoint, load_networks
 from fader.train.adversary import LatentAdversary
 from fader.train.config import TrainConfig
 from fader.train.data.dataset import AlignedSet, Subset
+from fader.train.erasure import erase_linearly
 from fader.train.fit_classifier import balanced_accuracy, classifier_shape, fit_classifier
 from fader.train.inputs import Inputs
 from fader.train.loop import Loop
@@ -62,13 +63,15 @@ def train(
         The figures of the best checkpoint.
 
     Raises:
-        ConfigError: the folder holds a run or cannot be made.
+        ConfigError: the folder holds a run or cannot be made, or an encoder that stays frozen has no `start`.
         DataError: too few images, or they do not fit the configuration.
         BundleError: `start` is no checkpoint of such networks.
         KeyboardInterrupt: Ctrl-C; checkpoints/last holds the state to go on from.
         SystemExit: SIGTERM; the same.
     """
     _require_fit(data, config)
+    if config.encoder_frozen and start is None:
+        raise ConfigError("encoder_frozen needs a trained encoder: name its checkpoint with --start")
     splits = Splits.of(data, config.held_out)
     session.processes.rows(config.batch_size)
     if session.processes.leads:
@@ -126,6 +129,9 @@ def _go(
             restore(trainer, last)
         elif start is not None:
             begin_with(trainer, start)
+            if config.encoder_frozen:
+                erase_linearly(trainer.autoencoder.eval(), splits.training, adversary)
+                trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
         loop = Loop(trainer, readers.judge, splits, run, {**about, **readers.about})
         return loop.go(session)
 

@@ -36,10 +36,18 @@ def tensors(trainer: Trainer) -> dict[str, Tensor]:
 def begin_with(trainer: Trainer, folder: Path) -> None:
     """Take the autoencoder's and the discriminators' weights out of a checkpoint.
 
+    A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases.
+
     Raises:
         BundleError: they are not there or do not fit this run's networks.
     """
-    load_networks(folder, _learning(trainer))
+    networks, eraser = _learning(trainer), trainer.autoencoder.eraser
+    if trainer.config.encoder_frozen:
+        del networks["latent_discriminator"]
+        erased = load_checkpoint(folder).autoencoder.eraser is not None
+        trainer.autoencoder.eraser = eraser if erased else None
+    load_networks(folder, networks)
+    trainer.autoencoder.eraser = eraser
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
 
 

@@ -36,7 +36,8 @@ class Metrics:
     reconstruction: float
     """Mean squared error in [-1, 1] units."""
     latent_discriminator: float
-    """Cross-entropy summed over attributes, nats; the last of the iteration's steps."""
+    """Cross-entropy summed over attributes, nats; the last of the iteration's steps; 0 with a frozen
+    encoder."""
     latent_adversary: float
     """The encoder's loss against it, without its weight."""
     latent_linear: float
@@ -82,9 +83,11 @@ class Trainer:
         )
         self.iteration = 0
         shape = config.autoencoder(
-            attributes.n_columns, erased=adversary.n_indicators if config.reads_linearly else 0
+            attributes.n_columns, erased=adversary.n_indicators if config.erases else 0
         )
         self.autoencoder: AutoEncoder = processes.place(AutoEncoder(shape))
+        if config.encoder_frozen:
+            self.autoencoder.encoder.requires_grad_(False)
         self.latent_discriminator: LatentDiscriminator = processes.place(
             LatentDiscriminator(
                 shape,
@@ -135,7 +138,8 @@ class Trainer:
         return networks
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        return torch.optim.Adam(learning, lr=self.config.learning_rate, betas=self.config.betas)
 
     def update(self, images_NCHW: Tensor, labels_NK: Tensor) -> Metrics:
         """Update every network once.
@@ -148,7 +152,9 @@ class Trainer:
         images_NCHW = flip(self._here(images_NCHW), draws)
         labels_NK = self._here(labels_NK)
         edited_NK = self.edits(labels_NK, draws)
-        latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
+        latent_loss = 0.0
+        if not self.config.encoder_frozen:
+            latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
         losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
         if self._patch is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
@@ -197,6 +203,8 @@ class Trainer:
         self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws
     ) -> tuple[dict[str, float], Tensor]:
         self.autoencoder.train()
+        if self.config.encoder_frozen:
+            self.autoencoder.encoder.eval()
         self.latent_discriminator.eval()
         with self._autocast():
             losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws)

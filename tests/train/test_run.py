@@ -259,3 +259,39 @@ def test_oversampling_wants_a_boolean(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Height, which is continuous: expected boolean attributes"):
         train(config, data, tmp_path / "run", about=ABOUT)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_keeps_its_encoder_frozen_teaches_only_the_decoder_an_erased_code(
+    run: Run, tmp_path: Path
+) -> None:
+    start = run[0] / "checkpoints" / "last"
+    config = tiny_config(encoder_frozen=True, average=0.0, iterations=3)
+    train(config, DATA, tmp_path / "next", about=ABOUT, start=start)
+    before = load_checkpoint(start).autoencoder.eval()
+    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder.eval()
+    for name, one in before.encoder.state_dict().items():
+        torch.testing.assert_close(one, after.encoder.state_dict()[name], rtol=0, atol=0, msg=name)
+    for name, one in before.decoder.named_parameters():
+        assert not torch.equal(one, after.decoder.get_parameter(name)), name
+    training = DATA.subset(np.arange(32))
+    images_NCHW, labels_NK = training.batch(np.arange(32))
+    with torch.no_grad():
+        code_ND = after.discriminated(after.encode(images_NCHW)).flatten(1)
+    centred_ND = (code_ND - code_ND.mean(dim=0)).double()
+    moments_DK = centred_ND.T @ (labels_NK - labels_NK.mean(dim=0)).double() / 32
+    assert float(moments_DK.abs().max()) < 1e-4 * float(centred_ND.std())
+
+
+def test_a_run_that_keeps_its_encoder_frozen_may_begin_with_an_erased_one(run: Run, tmp_path: Path) -> None:
+    config = tiny_config(encoder_frozen=True, iterations=2)
+    start = run[0] / "checkpoints" / "last"
+    for name in ("next", "again"):
+        train(config, DATA, tmp_path / name, about=ABOUT, start=start)
+        start = tmp_path / name / "checkpoints" / "last"
+    assert load_checkpoint(start).autoencoder.eraser is not None
+
+
+def test_a_frozen_encoder_must_come_from_somewhere(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="encoder_frozen needs a trained encoder: name its checkpoint with"):
+        train(tiny_config(encoder_frozen=True), DATA, tmp_path / "next", about=ABOUT)
+    assert not (tmp_path / "next").exists()
