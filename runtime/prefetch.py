@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from fader.runtime.timings import Clock, Stage
+
 __all__ = ["prefetch"]
 
 T = TypeVar("T")
@@ -21,7 +23,9 @@ _END = object()
 
 
 @contextmanager
-def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[T]]:
+def prefetch(
+    items: Iterable[T], depth: int, *, name: str, clock: Clock | None = None
+) -> Iterator[Iterator[T]]:
     """Run an iterable in a thread of its own while the body reads what it yields, in order.
 
     An exception in it is raised in the reader, with its cause. When the body ends, for whatever reason, the
@@ -31,7 +35,9 @@ def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[
         items: Read by the new thread alone.
         depth: Items that may wait, 1 or more; memory is bounded by them.
         name: Of the thread.
+        clock: Counts it as the next stage of a chain; None where nobody asks.
     """
+    stage = (clock or Clock()).stage(name)
     waiting: queue.Queue[object] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
@@ -46,8 +52,10 @@ def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[
 
     def work() -> None:
         try:
-            for item in items:
-                if not put(item):
+            for item in _timed(items, stage):
+                with stage.handing_on:
+                    going = put(item)
+                if not going:
                     break
             else:
                 put(_END)
@@ -61,15 +69,26 @@ def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
     try:
-        yield _drain(waiting)
+        yield _drain(waiting, stage)
     finally:
         stop.set()
         thread.join()
 
 
-def _drain(waiting: "queue.Queue[Any]") -> Iterator[Any]:
+def _timed(items: Iterable[T], stage: Stage) -> Iterator[T]:
+    source = iter(items)
     while True:
-        item = waiting.get()
+        with stage.inside:
+            item = next(source, _END)
+        if item is _END:
+            return
+        yield item  # type: ignore[misc]  # the sentinel's type is lost
+
+
+def _drain(waiting: "queue.Queue[Any]", stage: Stage) -> Iterator[Any]:
+    while True:
+        with stage.awaited:
+            item = waiting.get()
         if item is _END:
             return
         if isinstance(item, _Failure):
