@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fader.export.parity import check_parity
     from fader.export.shared_weights import read_graph, share_weights
     from fader.export.triton import write_triton_repository
+    from fader.export.uint8_ends import with_uint8_ends
 
 __all__ = [
     "ClassifierGraph",
@@ -33,6 +34,7 @@ __all__ = [
     "read_graph",
     "round_weights",
     "share_weights",
+    "with_uint8_ends",
     "write_bundle",
     "write_triton_repository",
 ]
@@ -50,6 +52,7 @@ _HOMES = {
     "read_graph": "shared_weights",
     "round_weights": "half_weights",
     "share_weights": "shared_weights",
+    "with_uint8_ends": "uint8_ends",
     "write_bundle": "bundle_writer",
     "write_triton_repository": "triton",
 }

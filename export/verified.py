@@ -1,16 +1,18 @@
 """Every graph of a bundle's networks, exported and compared with PyTorch at every served batch size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fader.errors import ParityError
-from fader.export.decoder_forms import MapDecoderGraph
+from fader.export.decoder_forms import SHUFFLE, MapDecoderGraph
 from fader.export.graphs import ClassifierGraph, DecoderGraph, EncoderGraph, Graph, StagedGraph
 from fader.export.half_graph import HalfGraph
 from fader.export.half_weights import round_weights
 from fader.export.onnx_graphs import export_graph
 from fader.export.parity import EXACT, HALF_ARITHMETIC, HALF_WEIGHTS, check_parity
 from fader.export.shared_weights import share_weights
+from fader.export.uint8_ends import UINT8, check_uint8_ends, with_uint8_ends
 from fader.models import Checkpoint
 
 __all__ = ["Verified", "export_verified"]
@@ -23,7 +25,7 @@ class Verified:
     content: bytes
     """The ONNX file; a variant's refers to the file of the graph that it varies."""
     parity: dict[str, float]
-    """Worst figures against the checkpoint."""
+    """Worst figures against the checkpoint; those of the graph inside, where images have uint8 ends."""
 
 
 def export_verified(
@@ -52,15 +54,15 @@ def export_verified(
     ):
         form = MapDecoderGraph(original) if isinstance(original, DecoderGraph) else original
         form = round_weights(form) if half_weights else form
-        main = verified[form.name] = _export(form, original, half_weights=half_weights, tell=tell)
+        whole = {form.name: _export(form, original, half_weights=half_weights, tell=tell)}
         for variant in _variants(form):
-            try:
-                found = _export(variant, original, half_weights=half_weights, tell=tell)
-            except ParityError as error:
-                tell(f"leaving the {variant.name} out: {error}")
-                continue
-            content = share_weights(found.content, main.content, f"{form.name}.onnx")
-            verified[variant.name] = replace(found, content=content)
+            with _left_out(variant.name, tell):
+                whole[variant.name] = _export(variant, original, half_weights=half_weights, tell=tell)
+        for name, inside in list(whole.items()):
+            if not name.endswith(SHUFFLE):  # that is for CPUs, whose engines gain nothing by such ends
+                with _left_out(f"{name}{UINT8}", tell):
+                    whole[f"{name}{UINT8}"] = _ended(name, inside, form, tell)
+        verified |= _sharing(whole)
     return verified
 
 
@@ -68,6 +70,33 @@ def _variants(form: StagedGraph) -> Iterator[StagedGraph]:
     yield HalfGraph(form)
     if isinstance(form, MapDecoderGraph) and form.transposed:
         yield form.shuffled()
+
+
+@contextmanager
+def _left_out(variant: str, tell: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except ParityError as error:
+        tell(f"leaving the {variant} out: {error}")
+
+
+def _ended(name: str, inside: Verified, form: StagedGraph, tell: Callable[[str], None]) -> Verified:
+    variant = f"{name}{UINT8}"
+    tell(f"making the {variant} and comparing it with the {name}")
+    content = with_uint8_ends(inside.content)
+    check_uint8_ends(content, inside.content, form, name=variant)
+    return replace(inside, content=content)
+
+
+def _sharing(whole: Mapping[str, Verified]) -> dict[str, Verified]:
+    """Let each of a network's graphs refer to the weights of those before it."""
+    written: dict[str, Verified] = {}
+    for name, graph in whole.items():
+        content = graph.content
+        for donor, before in written.items():
+            content = share_weights(content, before.content, f"{donor}.onnx")
+        written[name] = replace(graph, content=content)
+    return written
 
 
 def _export(

@@ -32,12 +32,17 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 GRAPHS = ("encoder", "decoder", "classifier", "detector_p", "detector_r", "detector_o")
 """Names that every manifest's `graphs` has."""
-VARIANTS = ("encoder-fp16", "decoder-fp16", "classifier-fp16", "decoder-shuffle")
+VARIANTS = (
+    *("encoder-fp16", "decoder-fp16", "classifier-fp16", "decoder-shuffle"),
+    *("encoder-uint8", "decoder-uint8", "classifier-uint8"),
+    *("encoder-fp16-uint8", "decoder-fp16-uint8", "classifier-fp16-uint8"),
+)
 """Names that a manifest's `graphs` may have beside: the same inputs, outputs and results in another form.
 
 Those with -fp16 are computed in float16 inside: for CUDA and TensorRT. decoder-shuffle has no transposed
-convolutions: for OpenVINO, which computes those in float32 alone. A variant may keep its weights in another
-file of the bundle (ONNX external data), so engines must open it by its path.
+convolutions: for OpenVINO, which computes those in float32 alone. Those with -uint8 take pixels and give
+renderings as (N, S, S, 3) uint8 RGB: for GPUs, to which a quarter of the bytes then goes. A variant may keep
+its weights in another file of the bundle (ONNX external data), so engines must open it by its path.
 """
 
 

@@ -17,6 +17,7 @@ from fader.attributes import Attribute, AttributeSet
 from fader.bundle import GRAPHS, VARIANTS, Bundle
 from fader.errors import BundleError, ConfigError, FaderError, ParityError
 from fader.export import bundle_writer, read_graph, verified, write_bundle
+from fader.image import to_model
 from fader.models import Checkpoint, Classifier, ClassifierConfig
 
 Contents = Callable[[Path], dict[str, bytes]]
@@ -73,7 +74,8 @@ def test_variants_weigh_next_to_nothing_and_draw_what_the_checkpoint_draws(
     assert path.stat().st_size < max(20_000, 0.3 * bundle.graph(network).stat().st_size)
     figures = bundle.manifest.parity[variant]
     assert figures["psnr_db"] > 60
-    pixels = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16)).astype(np.float32)
+    levels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    pixels = to_model(levels)
     values = np.tile(np.array([0.25, 0.75, 0, 1, 0], np.float32), (2, 1))
     with torch.no_grad():
         latents = [t.numpy() for t in checkpoint.autoencoder.encode(torch.from_numpy(pixels))]
@@ -84,10 +86,18 @@ def test_variants_weigh_next_to_nothing_and_draw_what_the_checkpoint_draws(
         for file in (bundle.graph(network), path)
     )
     assert [v.name for v in other.get_inputs()] == [v.name for v in plain.get_inputs()]
-    assert {v.type for v in (*other.get_inputs(), *other.get_outputs())} == {"tensor(float)"}
-    feeds = {value.name: known[value.name] for value in other.get_inputs()}
-    for expected, found in zip(plain.run(None, feeds), other.run(None, feeds), strict=True):
-        np.testing.assert_allclose(found, expected, atol=4e-3 * np.abs(expected).max())
+    feeds = {value.name: known[value.name] for value in plain.get_inputs()}
+    ends = [*other.get_inputs(), *other.get_outputs()]
+    images = {v.name for v in ends if v.type == "tensor(uint8)"}
+    assert images == {
+        v.name for v in ends if variant.endswith("-uint8") and v.name in ("pixels", "rendering")
+    }
+    assert {v.type for v in ends if v.name not in images} <= {"tensor(float)"}
+    found = other.run(None, feeds | ({"pixels": levels} if "pixels" in images else {}))
+    for value, expected, array in zip(other.get_outputs(), plain.run(None, feeds), found, strict=True):
+        drawn = to_model(array) if value.name in images else array
+        tolerance = 1.01 / 127.5 if value.name in images else 4e-3 * np.abs(expected).max()
+        np.testing.assert_allclose(drawn, expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "pixelshuffle"])
@@ -117,6 +127,8 @@ def test_a_network_that_float16_cannot_hold_gets_no_such_variant_and_says_so(
     assert bundle.has("decoder-fp16")
     assert "encoder-fp16" not in bundle.manifest.parity
     assert not (tmp_path / "bundle" / "encoder-fp16.onnx").exists()
+    assert not bundle.has("encoder-fp16-uint8")
+    assert bundle.has("encoder-uint8")
     assert [step for step in steps if step.startswith("leaving the encoder-fp16 out: encoder-fp16's output")]
 
 
@@ -192,7 +204,7 @@ def test_a_bundle_is_replaced_only_by_a_whole_one(
     target = tmp_path / "bundle"
     steps: list[str] = []
     write_bundle(checkpoint, target, name="First", on_step=steps.append)
-    assert len(steps) == 9
+    assert len(steps) == 15
     first = contents(target)
 
     def fail(_: Path) -> dict[str, str]:
