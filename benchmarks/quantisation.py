@@ -40,7 +40,7 @@ FORMS: dict[str, dict[str, bool]] = {
     "per tensor": {"per_channel": False},
     "per channel, 7 bits": {"per_channel": True, "reduce_range": True},
 }
-"""Scales of the weights. Without VNNI, sums of 8-bit products overflow 16 bits; those of 7-bit weights do not."""
+"""Forms of the weights. Without VNNI, sums of 8-bit products overflow 16 bits; those of 7-bit ones do not."""
 ENGINES = (
     "ONNX Runtime f32",
     "OpenVINO f32",
