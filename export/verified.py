@@ -59,7 +59,7 @@ def export_verified(
             with _left_out(variant.name, tell):
                 whole[variant.name] = _export(variant, original, half_weights=half_weights, tell=tell)
         for name, inside in list(whole.items()):
-            if not name.endswith(SHUFFLE):  # that is for CPUs, whose engines gain nothing by such ends
+            if not name.endswith(SHUFFLE):  # that is for CPUs, and such ends are for GPUs
                 with _left_out(f"{name}{UINT8}", tell):
                     whole[f"{name}{UINT8}"] = _ended(name, inside, form, tell)
         verified |= _sharing(whole)
