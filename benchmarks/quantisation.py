@@ -187,7 +187,10 @@ class Bench:
             quant_pre_process(plain, self.graphs[part], skip_symbolic_shape=True)  # weights become float32
         pixels, values = calibration
         inputs: dict[str, Arrays] = {"encoder": {"pixels": pixels}}
-        inputs["decoder"] = self.decoder_inputs(self._encoder()({"pixels": pixels}), columns(bundle, values))
+        inputs["decoder"] = self.decoder_inputs(
+            load(self.graphs["encoder"], "ONNX Runtime f32", BATCH)({"pixels": pixels}),
+            columns(bundle, values),
+        )
         # Edited values are half of what the decoder meets.
         flipped = [columns(bundle, values, k) for k in range(values.shape[1])]
         for i, row in enumerate(inputs["decoder"]["values"]):
@@ -196,9 +199,6 @@ class Bench:
         for part in PARTS:
             for form in FORMS:
                 self.graphs[f"{part} {form}"] = quantise(self.graphs[part], inputs[part], folder, form)
-
-    def _encoder(self) -> Run:
-        return load(self.graphs["encoder"], "ONNX Runtime f32", BATCH)
 
     def decoder_inputs(self, latents: list[NDArray[np.float32]], values_NA: NDArray[np.float32]) -> Arrays:
         """Return what the decoder takes."""
@@ -224,7 +224,10 @@ class Bench:
         """Return the CPU seconds of a batch, by engine."""
         inputs: Arrays = {"pixels": self.pixels[:BATCH]}
         if part == "decoder":
-            inputs = self.decoder_inputs(self._encoder()(inputs), columns(self.bundle, self.values[:BATCH]))
+            inputs = self.decoder_inputs(
+                load(self.graphs["encoder"], "ONNX Runtime f32", BATCH)(inputs),
+                columns(self.bundle, self.values[:BATCH]),
+            )
         runs: dict[str, Callable[[], object]] = {}
         for engine in (engine for engine in ENGINES if has_bf16() or not engine.endswith("bf16")):
             for name in FORMS if "int8" in engine else [""]:
