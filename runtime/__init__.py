@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from fader.runtime.images import ImageReport, edit_image
     from fader.runtime.latents import Latents
     from fader.runtime.motion import Keyframes, Span
-    from fader.runtime.pipeline import VideoProgress, VideoReport, edit_video
+    from fader.runtime.pipeline import VideoProgress, VideoReport, edit_variants, edit_video
     from fader.runtime.store import LatentStore
-    from fader.runtime.video import EncodeOptions
+    from fader.runtime.video import EncodeOptions, Part
 
 __all__ = [
     "ENGINES",
@@ -30,11 +30,13 @@ __all__ = [
     "Keyframes",
     "LatentStore",
     "Latents",
+    "Part",
     "Span",
     "TrackedFace",
     "VideoProgress",
     "VideoReport",
     "edit_image",
+    "edit_variants",
     "edit_video",
 ]
 
@@ -47,11 +49,13 @@ _HOMES = {
     "Keyframes": "motion",
     "LatentStore": "store",
     "Latents": "latents",
+    "Part": "video",
     "Span": "motion",
     "TrackedFace": "faces.tracking",
     "VideoProgress": "pipeline",
     "VideoReport": "pipeline",
     "edit_image": "images",
+    "edit_variants": "pipeline",
     "edit_video": "pipeline",
 }
 

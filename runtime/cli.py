@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fader.console import run
-from fader.errors import ConfigError
 
 if TYPE_CHECKING:
     from fader.runtime import Editor
-    from fader.runtime.motion import Values
 
 __all__ = ["app", "main"]
 
@@ -29,8 +27,11 @@ Examples:
 
     fader-run holiday/ --attr Smiling=+0.3 -o smiling/
 
+    fader-run video.mp4 --sweep Eyeglasses=0:1:5 --preview 3 --compare side
+
     fader-run --list-attrs
 """
+MANY = "Several outputs at once, comparing, a part of a video"
 MODEL, OUTPUT, FACES, STORE = "Model", "Output", "Faces", "Store: the next edit of a video is faster"
 
 
@@ -52,6 +53,43 @@ def run_command(
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Target; default: INPUT with .edited before its ending."),
+    ] = None,
+    edits: Annotated[
+        Path | None,
+        typer.Option(
+            "--edits", help="TOML file with values, and with tables of named outputs.", rich_help_panel=MANY
+        ),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FROM:TO:COUNT: so many outputs at even steps, as INPUT.NAME=VALUE.mp4.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE,NAME=VALUE: an output with these as well as all --attr. Repeat for several.",
+            rich_help_panel=MANY,
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            help="side: the source left of the edit; wipe: a line moves between.", rich_help_panel=MANY
+        ),
+    ] = None,
+    preview: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Only the beginning.", rich_help_panel=MANY)
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A:B",
+            help="Only these frames, as a Python slice; or times: 2s-5.5s.",
+            rich_help_panel=MANY,
+        ),
     ] = None,
     list_attrs: Annotated[
         bool, typer.Option("--list-attrs", help="Show the model's attributes and stop.")
@@ -92,7 +130,9 @@ def run_command(
     Attributes that are not named stay as the model reads them from the face. A video keeps its resolution,
     frame rate, time stamps, audio and subtitles.
     """
-    from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore
+    from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore, Part
+    from fader.runtime.compare import form
+    from fader.runtime.edits import Edits
     from fader.runtime.job import Job, sentence
     from fader.runtime.store import parse_bytes
 
@@ -100,34 +140,36 @@ def run_command(
         with Editor.open(model, engine=engine, threads=threads) as editor:
             _show_attributes(editor, as_json=as_json)
         return
-    if source is None or not attr:
+    if source is None or not (attr or edits or sweep or variant):
         raise typer.BadParameter(
             "name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names"
         )
+    if preview is not None and frames is not None:
+        raise typer.BadParameter("--preview and --frames both name a part: leave one out")
     encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
-    values = _values(attr)
+    wanted = Edits.parse(attr or (), variant or (), sweep or (), edits)
+    part = (
+        Part.parse(frames) if frames is not None else Part.preview(preview) if preview is not None else None
+    )
     store = None if no_cache else LatentStore(cache_dir, max_bytes=parse_bytes(cache_size))
     with Editor.open(model, engine=engine, threads=threads) as editor:
-        editor.model.check(values)
-        job = Job(editor, values, encoding, FaceOptions(min_size=min_face), store, quiet=quiet or as_json)
+        wanted.check(editor.model)
+        job = Job(
+            editor,
+            wanted.named,
+            encoding,
+            FaceOptions(min_size=min_face),
+            store,
+            quiet=quiet or as_json,
+            compare=form(compare),
+            part=part,
+        )
         reports = job.do(source, out)
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=2))
     elif not quiet:
         for report in reports:
             typer.echo(sentence(report))
-
-
-def _values(options: list[str]) -> "Values":
-    from fader.runtime.motion import parse
-
-    values = {}
-    for option in options:
-        name, equals, value = option.partition("=")
-        if not equals or not name or not value:
-            raise ConfigError(f"--attr {option}: expected NAME=VALUE, such as --attr Eyeglasses=0.8")
-        values[name] = parse(value)
-    return values
 
 
 def _show_attributes(editor: "Editor", *, as_json: bool) -> None:

@@ -1,28 +1,29 @@
 """From one video file to another: decoding, faces, rendering and encoding in threads with bounded queues."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 
+from fader.errors import ConfigError
+from fader.runtime.compare import Comparison, Form
 from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions, Tracker
 from fader.runtime.motion import Values
+from fader.runtime.outputs import Copies, begin_at_zero, open_targets, share_packets
 from fader.runtime.prefetch import prefetch
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
-from fader.runtime.video import EncodeOptions, VideoSource, VideoTarget
+from fader.runtime.video import EncodeOptions, Part, VideoPart, VideoSource
 
-__all__ = ["VideoProgress", "VideoReport", "edit_video"]
+__all__ = ["VideoProgress", "VideoReport", "edit_variants", "edit_video"]
 
 T = TypeVar("T")
-_Passing: TypeAlias = "FaceFrame | Packet[Stream]"
+_Passing: TypeAlias = "FaceFrame | Copies"
 QUEUE = 8
 
 
@@ -57,7 +58,7 @@ class VideoReport:
     tracks: int
     """Different faces that were followed."""
     seconds: float
-    """Time taken."""
+    """Time taken, by all outputs together."""
     engine: str
     """The engine that rendered."""
     frames_from_store: int = 0
@@ -78,7 +79,7 @@ class _Count:
         self.tracks.update(face.track for face in done.faces)
 
 
-def edit_video(
+def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thing that can be said of it
     editor: Editor,
     source: str | Path,
     target: str | Path,
@@ -87,6 +88,8 @@ def edit_video(
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,
     store: LatentStore | None = None,
+    compare: Form | None = None,
+    part: Part | None = None,
     on_progress: Callable[[VideoProgress], None] = lambda _: None,
 ) -> VideoReport:
     """Edit every face in a video; everything else of it is kept.
@@ -104,6 +107,10 @@ def edit_video(
         faces: How faces are searched for.
         store: Where faces and latents are kept for the next edit of this file, and looked up; None keeps
             nothing. The result is the same to the bit. Trouble with it is logged and never stops the edit.
+        compare: "side" for the source left of the edit, "wipe" for both in one picture with a line that moves
+            to and fro between them; None for the edit alone.
+        part: Which frames are edited and written, with what is heard and read in their time; None for all. A
+            part does without the store. Times in `values` stay those of the source.
         on_progress: Called in this thread after every frame; what it raises stops the work, without a file.
 
     Raises:
@@ -111,56 +118,119 @@ def edit_video(
         MediaError: the source cannot be read or the target cannot be written.
         EngineError: the engine failed.
     """
-    editor.model.check(values)
-    began = time.monotonic()
-    count = _Count()
-    with (
-        VideoSource(source) as reading,
-        VideoTarget.open(target, reading, encoding) as writing,
-        ExitStack() as threads,
-    ):
-        memory = None
-        if store is not None:
-            memory = threads.enter_context(VideoMemory(store, reading, editor.model, faces))
-        for item in _edited(editor, reading, values, editor.tracker(faces), memory, threads):
-            if isinstance(item, Edited):
-                writing.write(item.frame)
-                count.add(item)
-                on_progress(VideoProgress(frames=count.frames, total=reading.frame_count))
-            else:
-                writing.write(item)
-    return VideoReport(
-        source=Path(source),
-        target=Path(target),
-        frames=count.frames,
-        frames_with_faces=count.with_faces,
-        frames_edited=count.edited,
-        faces=count.faces,
-        faces_edited=count.faces_edited,
-        tracks=len(count.tracks),
-        seconds=time.monotonic() - began,
-        engine=editor.engine_name,
-        frames_from_store=memory.n_recalled if memory else 0,
+    (report,) = edit_variants(
+        editor,
+        source,
+        {target: values},
+        encoding=encoding,
+        faces=faces,
+        store=store,
+        compare=compare,
+        part=part,
+        on_progress=on_progress,
     )
+    return report
+
+
+def edit_variants(  # noqa: PLR0913
+    editor: Editor,
+    source: str | Path,
+    variants: Mapping[str | Path, Values],
+    *,
+    encoding: EncodeOptions | None = None,
+    faces: FaceOptions | None = None,
+    store: LatentStore | None = None,
+    compare: Form | None = None,
+    part: Part | None = None,
+    on_progress: Callable[[VideoProgress], None] = lambda _: None,
+) -> list[VideoReport]:
+    """Edit a video in several ways at once: it is decoded, searched for faces and encoded to latents once.
+
+    Each output is the same to the bit as that of `edit_video` with the same values.
+
+    Args:
+        editor: The model.
+        source: Video file.
+        variants: File to write to the values of its faces; one or more.
+        encoding: As for `edit_video`, as what follows.
+        faces: How faces are searched for.
+        store: Where faces and latents are kept.
+        compare: How the source is shown beside the edit.
+        part: Which frames.
+        on_progress: Called in this thread after every frame that is in all outputs.
+
+    Returns:
+        A report for each output, in the order of `variants`.
+
+    Raises:
+        ConfigError: as of `edit_video`, or there is no variant, or two have one target.
+        MediaError: as of `edit_video`.
+        EngineError: as of `edit_video`.
+    """
+    if not variants:
+        raise ConfigError("found no variant: expected a target with values, or more")
+    for values in variants.values():
+        editor.model.check(values)
+    began = time.monotonic()
+    counts = [_Count() for _ in variants]
+    with ExitStack() as stack:
+        reading = stack.enter_context(VideoSource(source) if part is None else VideoPart(source, part))
+        comparison = Comparison(compare, reading) if compare else None
+        seen = comparison.source if comparison else reading
+        targets = stack.enter_context(open_targets(list(variants), seen, encoding))
+        threads = stack.enter_context(ExitStack())
+        memory = None
+        if store is not None and part is None:
+            memory = threads.enter_context(VideoMemory(store, reading, editor.model, faces))
+        tracker = editor.tracker(faces)
+        for item in _edited(editor, reading, list(variants.values()), tracker, memory, comparison, threads):
+            if isinstance(item, Edited):
+                targets[item.output].write(item.frame)
+                counts[item.output].add(item)
+                if item.output == len(targets) - 1:
+                    on_progress(VideoProgress(frames=counts[-1].frames, total=reading.frame_count))
+            else:
+                for target, packet in zip(targets, item, strict=True):
+                    target.write(packet)
+    return [
+        VideoReport(
+            source=Path(source),
+            target=Path(target),
+            frames=count.frames,
+            frames_with_faces=count.with_faces,
+            frames_edited=count.edited,
+            faces=count.faces,
+            faces_edited=count.faces_edited,
+            tracks=len(count.tracks),
+            seconds=time.monotonic() - began,
+            engine=editor.engine_name,
+            frames_from_store=memory.n_recalled if memory else 0,
+        )
+        for target, count in zip(variants, counts, strict=True)
+    ]
 
 
 def _edited(
     editor: Editor,
     source: VideoSource,
-    values: Values,
+    variants: Sequence[Values],
     tracker: Tracker,
     memory: VideoMemory | None,
+    comparison: Comparison | None,
     threads: ExitStack,
-) -> "Iterator[Edited | Packet[Stream]]":
+) -> "Iterator[Edited | Copies]":
     def ahead(items: Iterable[T], name: str) -> Iterator[T]:
         return threads.enter_context(prefetch(items, QUEUE, name=f"fader-{name}"))
 
-    known: Iterator[VideoFrame | _Passing] = ahead(source.items(), "decode")
+    decoded: Iterator[VideoFrame | Copies] = share_packets(source.items(), len(variants))
+    known: Iterator[VideoFrame | _Passing] = ahead(decoded, "decode")
     if memory is not None:
         known = memory.recall(known, tracker)
     found: Iterator[_Passing] = find_faces(known, tracker, editor.image_size, rotation=source.rotation)
-    rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, values)
+    rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, *variants)
     if memory is not None:
         rendered = memory.record(rendered)
-    edited: Iterator[Edited | Packet[Stream]] = paste(rendered)
+    if isinstance(source, VideoPart):
+        rendered = begin_at_zero(rendered, source.start)
+    edited: Iterator[Edited | Copies] = paste(rendered, comparison) if comparison else paste(rendered)
     return ahead(edited, "render")

@@ -4,7 +4,7 @@ Each stage is a plain generator that keeps the order; things that are not frames
 that copied packets keep their place between the frames.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -42,8 +42,8 @@ class FaceFrame:
     """State of the tracker after this frame (see `Tracker.save`); empty where frames are unrelated."""
     latents: Latents | None = None
     """Of the faces; filled by `render` where they are not known before, None where there is no face."""
-    deltas: list[NDArray[np.float32]] = field(default_factory=list)
-    """For each face (S, S, 3) float32, what to add; filled by `render`."""
+    deltas: list[list[NDArray[np.float32]]] = field(default_factory=list)
+    """For each output, for each face (S, S, 3) float32, what to add; filled by `render`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +56,8 @@ class Edited:
     """Faces that were found in it."""
     n_edited: int
     """Faces whose pixels changed."""
+    output: int = 0
+    """Which of the outputs it is of, from 0."""
 
 
 def find_faces(
@@ -90,14 +92,14 @@ def crops_of(planes: FramePlanes, faces: list[TrackedFace], size: int) -> NDArra
 
 
 def render(
-    items: Iterable[FaceFrame | P], model: Model, values: Values, *, follow: bool = True
+    items: Iterable[FaceFrame | P], model: Model, *outputs: Values, follow: bool = True
 ) -> Iterator[FaceFrame | P]:
     """Compute what each face's edit changes, several frames' faces in one batch.
 
     Args:
         items: Frames with faces, among other things.
         model: Encodes and decodes.
-        values: The wanted values; unnamed attributes keep the source's estimate.
+        outputs: The wanted values of each output; unnamed attributes keep the source's estimate.
         follow: Whether frames belong to one video, so that estimates are averaged over each track.
     """
     estimates = _Estimates() if follow else None
@@ -107,20 +109,34 @@ def render(
         waiting.append(item)
         n_faces += len(item.faces) if isinstance(item, FaceFrame) else 0
         if n_faces >= model.max_batch or len(waiting) >= MAX_WAITING:
-            yield from _rendered(waiting, model, values, estimates)
+            yield from _rendered(waiting, model, outputs, estimates)
             waiting, n_faces = [], 0
-    yield from _rendered(waiting, model, values, estimates)
+    yield from _rendered(waiting, model, outputs, estimates)
 
 
-def paste(items: Iterable[FaceFrame | P]) -> Iterator[Edited | P]:
-    """Add the changes to the frames' planes."""
+def _edit(_: av.VideoFrame, edited: av.VideoFrame) -> av.VideoFrame:
+    return edited
+
+
+def paste(
+    items: Iterable[FaceFrame | P], compare: Callable[[av.VideoFrame, av.VideoFrame], av.VideoFrame] = _edit
+) -> Iterator[Edited | P]:
+    """Add the changes to the frames' planes: a finished frame for each output, in their order.
+
+    Args:
+        items: Rendered frames, among other things.
+        compare: Makes what is shown of the frame as it was and the edited one.
+    """
     for item in items:
         if isinstance(item, FaceFrame):
-            n_edited = 0
-            for face, change in zip(item.faces, item.deltas, strict=True):
-                if np.any(change):
-                    n_edited += item.planes.add(change, face.matrix)
-            yield Edited(frame=item.planes.frame, faces=tuple(item.faces), n_edited=n_edited)
+            for output, changes in enumerate(item.deltas):
+                # Only where something is added does each output get a copy of its own.
+                planes, n_edited = item.planes.unchanged(), 0
+                for face, change in zip(item.faces, changes, strict=True):
+                    if np.any(change):
+                        n_edited += planes.add(change, face.matrix)
+                shown = compare(item.planes.frame, planes.frame)
+                yield Edited(frame=shown, faces=tuple(item.faces), n_edited=n_edited, output=output)
         else:
             yield item
 
@@ -139,9 +155,12 @@ class _Estimates:
 
 
 def _rendered(
-    waiting: list[FaceFrame | P], model: Model, values: Values, estimates: _Estimates | None
+    waiting: list[FaceFrame | P], model: Model, outputs: Sequence[Values], estimates: _Estimates | None
 ) -> Iterator[FaceFrame | P]:
-    frames = [item for item in waiting if isinstance(item, FaceFrame) and item.faces]
+    frames = [item for item in waiting if isinstance(item, FaceFrame)]
+    for frame in frames:
+        frame.deltas = [[] for _ in outputs]
+    frames = [frame for frame in frames if frame.faces]
     if frames:
         latents = _latents(frames, model, remember=estimates is None)
         faces = [face for frame in frames for face in frame.faces]
@@ -150,15 +169,18 @@ def _rendered(
             rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
             source_NA = np.stack(rows)
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
-        wanted_NA = apply(model.attributes, values, source_NA, times_N)
-        edited_NCHW, same_NCHW = model.render(latents, wanted_NA), model.render(latents, source_NA)
-        changes = [
-            delta(edited, same, strength=face.strength)
-            for edited, same, face in zip(edited_NCHW, same_NCHW, faces, strict=True)
-        ]
+        same_NCHW = model.render(latents, source_NA)
+        for output, values in enumerate(outputs):
+            # A call for each: an engine may round differently in a batch of another size, and an output must
+            # not depend on which others are made.
+            wanted_NA = apply(model.attributes, values, source_NA, times_N)
+            pairs = zip(model.render(latents, wanted_NA), same_NCHW, faces, strict=True)
+            changes = [delta(edited, same, strength=face.strength) for edited, same, face in pairs]
+            for frame in frames:
+                n = len(frame.faces)
+                frame.deltas[output], changes = changes[:n], changes[n:]
         for frame in frames:
             n = len(frame.faces)
-            frame.deltas, changes = changes[:n], changes[n:]
             frame.latents, latents = latents[:n], latents[n:]
     yield from waiting
 

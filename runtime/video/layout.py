@@ -118,9 +118,8 @@ def add_copy(container: OutputContainer, template: Stream) -> Stream:
 def copy_description(container: OutputContainer, source: VideoSource) -> None:
     """Copy the file's metadata and chapters."""
     container.metadata.update(_lasting(source.container.metadata))
-    chapters = source.container.chapters()
-    if chapters:
-        container.set_chapters(chapters)
+    if source.chapters:
+        container.set_chapters(source.chapters)
 
 
 def warn_of_losses(source: VideoSource, path: Path, form: str, plan: EncoderPlan) -> None:

@@ -112,6 +112,10 @@ class FramePlanes:
             region.samples[...] = new
         return has_changed
 
+    def unchanged(self) -> "FramePlanes":
+        """Return the frame once more, to be changed without this one; to be called before the first `add`."""
+        return FramePlanes(self.frame, rotation=self._rotation)
+
     def _make_writable(self) -> None:
         if not self._writable:
             self.frame = _copy(self.frame)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 from av.container import InputContainer
@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from fader.errors import MediaError
 from fader.runtime.video.probe import VideoTraits, decode_error, main_stream, open_media, read_traits
 
-__all__ = ["VideoSource"]
+__all__ = ["Clock", "VideoSource"]
 
 
 class VideoSource:
@@ -116,6 +116,11 @@ class VideoSource:
         return None if self.duration_s is None else round(self.duration_s * self.average_rate)
 
     @property
+    def chapters(self) -> list[Any]:
+        """The file's chapters, as PyAV gives and takes them."""
+        return list(self.container.chapters())
+
+    @property
     def copied_streams(self) -> tuple[Stream, ...]:
         """Every stream but the main one, in the order of the file."""
         return tuple(stream for stream in self.container.streams if stream.index != self.stream.index)
@@ -143,7 +148,7 @@ class VideoSource:
             container.close()
 
     def _demux(self, container: InputContainer, main: VideoStream) -> "Iterator[VideoFrame | Packet[Stream]]":
-        clock = _Clock(self.time_base, self.average_rate)
+        clock = Clock(self.time_base, self.average_rate)
         n_whole: Counter[int] = Counter()
         try:
             for packet in container.demux():
@@ -172,16 +177,21 @@ class VideoSource:
                 )
 
 
-class _Clock:
+class Clock:
     """Gives a time to frames of files that store none (raw streams), and remembers the last one."""
 
+    time_s: Fraction | None
+    """Of the last frame; None before the first."""
+
     def __init__(self, time_base: Fraction, rate: Fraction) -> None:
+        """Take the stream's unit of time, and its frames per second."""
         self._time_base = time_base
         self._step = max(1, round(1 / (rate * time_base)))
         self._next = 0
-        self.time_s: Fraction | None = None
+        self.time_s = None
 
     def stamp(self, frame: VideoFrame) -> None:
+        """Give a frame the next time if it has none."""
         if frame.pts is None:
             frame.pts = self._next
         frame.time_base = frame.time_base or self._time_base

@@ -46,7 +46,7 @@ def spy(model: Model, name: str) -> list[tuple[Any, ...]]:
 
 
 def change(frame: FaceFrame) -> NDArray[np.float32]:
-    (only,) = frame.deltas
+    ((only,),) = frame.deltas
     return only
 
 
@@ -62,11 +62,11 @@ def test_in_a_video_the_estimate_is_the_mean_over_the_track_so_far(
     single_NA = np.concatenate([model.encode(frame.crops).source_NA for frame in found])
     rendered = spy(model, "render")
     list(render(found, model, STRONG))
-    # Each batch is rendered twice: with the wanted values and with the source's.
-    source_NA = np.concatenate([values_NA for _, values_NA in rendered[1::2]])
+    # Each batch is rendered twice: with the source's values and with the wanted ones.
+    source_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
     means_NA = np.cumsum(single_NA, axis=0) / np.arange(1, 13)[:, None]
     np.testing.assert_allclose(source_NA, means_NA, atol=1e-6)
-    wanted_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
+    wanted_NA = np.concatenate([values_NA for _, values_NA in rendered[1::2]])
     np.testing.assert_array_equal(wanted_NA, model.attributes.apply(STRONG, source_NA))
 
 
@@ -74,7 +74,7 @@ def test_unrelated_frames_keep_their_own_estimates(model: Model, found: list[Fac
     single_NA = np.concatenate([model.encode(frame.crops).source_NA for frame in found])
     rendered = spy(model, "render")
     list(render(found, model, STRONG, follow=False))
-    np.testing.assert_array_equal(np.concatenate([values_NA for _, values_NA in rendered[1::2]]), single_NA)
+    np.testing.assert_array_equal(np.concatenate([values_NA for _, values_NA in rendered[::2]]), single_NA)
 
 
 def test_a_second_track_has_an_estimate_of_its_own(model: Model, found: list[FaceFrame]) -> None:
@@ -82,7 +82,7 @@ def test_a_second_track_has_an_estimate_of_its_own(model: Model, found: list[Fac
         frame.faces = [replace(frame.faces[0], track=5)]
     rendered = spy(model, "render")
     list(render(found, model, STRONG))
-    source_NA = np.concatenate([values_NA for _, values_NA in rendered[1::2]])
+    source_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
     np.testing.assert_array_equal(source_NA[6], model.encode(found[6].crops).source_NA[0])
 
 
@@ -129,8 +129,8 @@ def test_frames_without_a_face_wait_for_no_more_than_sixteen(editor: Editor) -> 
 
 
 def test_a_change_that_rounds_to_nothing_does_not_count_as_an_edit(found: list[FaceFrame]) -> None:
-    found[0].deltas = [np.full((64, 64, 3), 0.01, np.float32)]
-    found[1].deltas = [np.full((64, 64, 3), 5.0, np.float32)]
+    found[0].deltas = [[np.full((64, 64, 3), 0.01, np.float32)]]
+    found[1].deltas = [[np.full((64, 64, 3), 5.0, np.float32)]]
     assert [item.n_edited for item in paste(found[:2]) if isinstance(item, Edited)] == [0, 1]
 
 

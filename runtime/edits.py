@@ -1,0 +1,106 @@
+"""What a command line asks for: one edit, or several outputs with names, from its options and a file."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from fader.attributes import Value
+from fader.errors import ConfigError
+from fader.runtime.edits_file import EditsFile, read_edits
+from fader.runtime.model import Model
+from fader.runtime.motion import Motion, Values, parse
+
+__all__ = ["Edits", "fitting", "named_path"]
+
+NEXT_NAME = re.compile(r",(?=[^,=@]+=)")
+"""A comma before a NAME=; others are within a value, as in 0@0s,1@2s."""
+UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
+"""Characters that some file system has in no name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edits:
+    """The values of each output."""
+
+    named: Mapping[str, Values]
+    """Name of an output to its values; one output alone has the name ""."""
+    file: EditsFile | None = None
+    """The file that some of them come from."""
+
+    @classmethod
+    def parse(
+        cls, attrs: Iterable[str], variants: Iterable[str], sweeps: Iterable[str], file: Path | None
+    ) -> Self:
+        """Read what was typed.
+
+        Args:
+            attrs: NAME=VALUE each, for every output; they take the place of the file's.
+            variants: NAME=VALUE,NAME=VALUE each: an output with these as well, named as it is written.
+            sweeps: NAME=FROM:TO:COUNT each: so many outputs, at even steps.
+            file: See `fader.runtime.edits_file`.
+
+        Raises:
+            ConfigError: one of them cannot be read, two outputs have one name, or there is no edit.
+        """
+        read = read_edits(file) if file is not None else None
+        common = {**(read.values if read else {}), **_values("--attr", attrs)}
+        own: list[tuple[str, Values]] = list(read.outputs.items()) if read else []
+        own += [(text, _values("--variant", NEXT_NAME.split(text))) for text in variants]
+        own += [output for text in sweeps for output in _sweep(text)]
+        outputs: dict[str, Values] = {}
+        for name, values in own:
+            if name in outputs:
+                raise ConfigError(f"two outputs are named {name!r}: expected each once")
+            outputs[name] = {**common, **values}
+        return cls(named=outputs or {"": common}, file=read)
+
+    def check(self, model: Model) -> None:
+        """Refuse what a model does not know.
+
+        Raises:
+            ConfigError: an attribute is unknown, or a value is not valid.
+        """
+        if self.file is not None:
+            self.file.check(model.check)
+        for values in self.named.values():
+            model.check(values)
+
+
+def named_path(path: Path, name: str) -> Path:
+    """Return a path with an output's name before its ending: out.mp4, Smiling=1 → out.Smiling=1.mp4."""
+    return path.with_name(f"{path.stem}.{fitting(name)}{path.suffix}")
+
+
+def fitting(name: str) -> str:
+    """Return a name without the characters that some file system refuses."""
+    return UNFIT.sub("-", name)
+
+
+def _values(option: str, texts: Iterable[str]) -> dict[str, Value | Motion]:
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value:
+            raise ConfigError(f"{option} {text}: expected NAME=VALUE, such as {option} Eyeglasses=0.8")
+        values[name.strip()] = parse(value)
+    return values
+
+
+def _sweep(text: str) -> list[tuple[str, Values]]:
+    name, _, span = text.partition("=")
+    parts = span.split(":")
+    try:
+        start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
+    except (IndexError, ValueError):
+        count = 0
+    if not name.strip() or len(parts) != 3 or count < 2 or not np.isfinite([start, stop]).all():
+        raise ConfigError(
+            f"--sweep {text}: expected NAME=FROM:TO:COUNT with two outputs or more, such as Eyeglasses=0:1:5"
+        )
+    # Rounded, so that a name says exactly which value it has.
+    steps = [f"{value:.4g}" for value in np.linspace(start, stop, count)]
+    return [(f"{name.strip()}={step}", {name.strip(): float(step)}) for step in steps]
