@@ -13,6 +13,8 @@ from av.video.format import VideoFormat
 
 from fader.errors import ConfigError
 from fader.runtime.video import VideoSource
+from fader.runtime.video.colour import Colour
+from fader.runtime.video.formats import components
 
 __all__ = ["Comparison", "Form", "form"]
 
@@ -82,9 +84,12 @@ class Comparison:
         ]
         step = _chroma_step(after.format.name, across=self._across)
         if self._form == "side":
-            halves = [self._padded(graph, entry, step) for entry in entries]
+            whole = self._length - self._length % step
+            line, halves = slice(0, 0), [self._crop(graph, entry, 0, whole) for entry in entries]
         else:
-            halves = self._cut(graph, entries, step, after.time or 0.0)
+            line = self._line(step, after.time or 0.0)
+            ends = ((0, line.start), (line.start, self._length - line.start))
+            halves = [self._crop(graph, entry, *end) for entry, end in zip(entries, ends, strict=True)]
         stack, end = graph.add("hstack" if self._across else "vstack"), graph.add("buffersink")
         for i, half in enumerate(halves):
             half.link_to(stack, 0, i)
@@ -96,49 +101,38 @@ class Comparison:
         shown = end.pull()
         if not isinstance(shown, av.VideoFrame):
             raise TypeError(f"found {shown!r}, expected a frame")
+        self._paint(shown, line)
         shown.pts, shown.time_base, shown.duration = after.pts, time_base, after.duration
         return shown
 
-    def _padded(self, graph: Graph, entry: FilterContext, step: int) -> FilterContext:
-        """Fill up to whole chroma samples, where the other half's begin."""
-        if self._length % step == 0:
-            return entry
-        return self._pad(graph, entry, -self._length % step, "black")
-
-    def _cut(
-        self, graph: Graph, entries: list[FilterContext], step: int, time_s: float
-    ) -> list[FilterContext]:
+    def _line(self, step: int, time_s: float) -> slice:
+        """Return the columns of the line, as the picture is stored; whole chroma samples."""
         n_steps = self._length // step
-        line = max(1, round(self._length * LINE_SHARE / step))
-        at = (n_steps - line) * (0.5 + 0.5 * math.sin(2 * math.pi * time_s / PERIOD_S))
-        at = min(max(1, round(at)), n_steps - line - 1)
-        if self._edit_first:
-            at = n_steps - line - at
-        first = self._crop(graph, entries[0], 0, at * step)
-        start = (at + line) * step
-        return [
-            self._pad(graph, first, line * step, "white"),
-            self._crop(graph, entries[1], start, self._length - start),
-        ]
+        thickness = max(1, round(self._length * LINE_SHARE / step))
+        free = n_steps - thickness
+        at = round(free * (0.5 + 0.5 * math.sin(2 * math.pi * time_s / PERIOD_S)))
+        at = min(max(1, free - at if self._edit_first else at), free - 1)
+        return slice(at * step, (at + thickness) * step)
 
     def _crop(self, graph: Graph, entry: FilterContext, start: int, length: int) -> FilterContext:
         where = f"w={length}:x={start}:h=ih:y=0" if self._across else f"h={length}:y={start}:w=iw:x=0"
-        return _after(graph, entry, "crop", f"{where}:exact=1")
+        added = graph.add("crop", f"{where}:exact=1")
+        entry.link_to(added)
+        return added
 
-    def _pad(self, graph: Graph, entry: FilterContext, by: int, colour: str) -> FilterContext:
-        size = f"w=iw+{by}:h=ih" if self._across else f"h=ih+{by}:w=iw"
-        return _after(graph, entry, "pad", f"{size}:color={colour}")
-
-
-def _after(graph: Graph, entry: FilterContext, name: str, options: str) -> FilterContext:
-    added = graph.add(name, options)
-    entry.link_to(added)
-    return added
+    def _paint(self, shown: av.VideoFrame, line: slice) -> None:
+        if line.start == line.stop:
+            return
+        for component, code in zip(components(shown), Colour.of(shown).white, strict=True):
+            samples = component.samples if self._across else component.samples.T
+            scale = component.from_luma[0, 0] if self._across else component.from_luma[1, 1]
+            samples[:, round(line.start * scale) : round(line.stop * scale)] = code
 
 
 def _widened(source: VideoSource, length: int, across: bool) -> VideoSource:
     traits = source.traits
-    pane = length + -length % _chroma_step(traits.pix_fmt, across=across)
+    # What is beyond the last whole chroma sample is left out: the other half's chroma begins there.
+    pane = length - length % _chroma_step(traits.pix_fmt, across=across)
     if 2 * pane > MAX_WIDTH:
         raise ConfigError(
             f"{source.path}: twice {length} pixels side by side are more than the {MAX_WIDTH} that codecs "

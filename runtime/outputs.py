@@ -72,8 +72,6 @@ def _copy(packet: "Packet[Stream]") -> "Packet[Stream]":
     copied.stream, copied.time_base = packet.stream, packet.time_base
     copied.pts, copied.dts, copied.duration = packet.pts, packet.dts, packet.duration
     copied.is_keyframe, copied.is_corrupt = packet.is_keyframe, packet.is_corrupt
-    copied.is_discard, copied.is_disposable = packet.is_discard, packet.is_disposable
-    copied.is_trusted = packet.is_trusted
     for side_data in packet.iter_sidedata():
         copied.set_sidedata(side_data)
     return copied

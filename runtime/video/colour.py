@@ -55,6 +55,14 @@ class Colour:
         return int(2**self.bits - 1) * self.step
 
     @property
+    def white(self) -> list[int]:
+        """Code of each component where the picture is white."""
+        if self.model == "rgb":
+            return [self.maximum] * 3
+        luma = round(sum(self._luma))
+        return [luma] if self.model == "gray" else [luma, *[round(self._chroma[0])] * 2]
+
+    @property
     def _luma(self) -> tuple[float, float]:
         """(code of black, codes from black to white)."""
         if self.full:

@@ -21,7 +21,11 @@ from fader.runtime.video import clip as clip_module
 
 MS = Fraction(1, 1000)
 SHORT_GOPS = {"g": "6", "bf": "2"}
-OPEN_GOPS = {"g": "8", "keyint_min": "8", "bf": "3"}  # what x265 makes of itself: frames that lead a key frame
+OPEN_GOPS = {
+    "g": "8",
+    "keyint_min": "8",
+    "bf": "3",
+}  # what x265 makes of itself: frames that lead a key frame
 CLIPS = [
     Clip(name="gops.mp4", audio=("aac",), options=SHORT_GOPS, chapters=True),
     Clip(name="late.mp4", audio=("aac",), options=SHORT_GOPS, pts=tuple(12345 + 1001 * i for i in range(30))),
@@ -186,7 +190,9 @@ def test_a_preview_is_cut_from_the_first_frame_wherever_it_begins(tmp_path: Path
 
 
 def test_the_rest_of_the_file_need_not_be_whole(tmp_path: Path) -> None:
-    whole = make_clip(tmp_path, Clip(name="in.mkv", time_base=MS, pts=tuple(range(0, 6000, 40)), options=SHORT_GOPS))
+    whole = make_clip(
+        tmp_path, Clip(name="in.mkv", time_base=MS, pts=tuple(range(0, 6000, 40)), options=SHORT_GOPS)
+    )
     content = whole.read_bytes()
     whole.write_bytes(content[: len(content) // 2])
     with VideoPart(whole, Part(stop=10)) as part:
@@ -212,7 +218,7 @@ def test_frames_and_times_are_read_as_people_type_them(typed: str, part: Part) -
 
 @pytest.mark.parametrize("typed", ["", ":", "-", "5", "1:2:3", "a:b", "1.5:2", "2s", "1s:2s", "--1"])
 def test_what_is_no_part_is_refused_in_a_line(typed: str) -> None:
-    with pytest.raises(ConfigError, match="expected numbers such as 100:250, or times such as 2s-5.5s"):
+    with pytest.raises(ConfigError, match=r"expected numbers such as 100:250, or times such as 2s-5\.5s"):
         Part.parse(typed)
 
 
