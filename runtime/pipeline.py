@@ -23,6 +23,7 @@ from fader.runtime.video import EncodeOptions, Part, VideoPart, VideoSource
 __all__ = ["VideoProgress", "VideoReport", "edit_variants", "edit_video"]
 
 T = TypeVar("T")
+Target = TypeVar("Target", bound=str | Path)
 _Passing: TypeAlias = "FaceFrame | Copies"
 QUEUE = 8
 
@@ -135,7 +136,7 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
 def edit_variants(  # noqa: PLR0913
     editor: Editor,
     source: str | Path,
-    variants: Mapping[str | Path, Values],
+    variants: Mapping[Target, Values],
     *,
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,

@@ -378,3 +378,77 @@ def test_the_installed_command_shows_its_help() -> None:
     )
     for word in ("--attr", "--model", "--list-attrs", "fader-run video.mp4 --attr Eyeglasses=0.8"):
         assert word in done.stdout
+
+
+def test_a_sweep_makes_a_file_for_each_value(run: Run, folder: Path) -> None:
+    done = run(folder / "clip.mp4", "--sweep", "Smiling=-1:3:3", "--attr", "Young=0", "--json")
+    assert (done.code, done.err) == (0, "")
+    names = [f"clip.Smiling={value}.mp4" for value in ("-1", "1", "3")]
+    assert [report["target"] for report in json.loads(done.out)] == [str(folder / name) for name in names]
+    assert files(folder) == sorted(["clip.mp4", *names])
+
+
+def test_variants_and_files_of_edits_name_their_outputs(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "edits.toml").write_text('[values]\nYoung = "+0.5"\n[outputs.glasses]\nEyeglasses = 3')
+    done = run(
+        folder / "clip.mp4", "--edits", folder / "edits.toml", "--variant", "Smiling=3,Male=0",
+        "-o", folder / "out.mkv", "--no-cache",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    assert files(folder) == ["clip.mp4", "edits.toml", "out.Smiling=3,Male=0.mkv", "out.glasses.mkv"]
+    assert done.out.count("a face edited in 6 of 6 frames") == 2
+
+
+def test_an_edits_file_alone_is_enough(run: Run, folder: Path) -> None:
+    (folder / "edits.toml").write_text("[values]\nSmiling = 3")
+    assert run(folder / "clip.mp4", "--edits", folder / "edits.toml").code == 0
+    assert files(folder) == ["clip.edited.mp4", "clip.mp4", "edits.toml"]
+    (folder / "edits.toml").write_text("[values]\nSmile = 3")
+    refused(run(folder / "clip.mp4", "--edits", folder / "edits.toml"), "edits.toml: values.Smile: unknown")
+
+
+def test_a_part_is_written_beside_its_comparison(run: Run, folder: Path) -> None:
+    clip = folder / "clip.mp4"
+    assert run(clip, "--attr", "Smiling=3", "--compare", "side", "--frames", "1:4", "-q").code == 0
+    frames = decoded(folder / "clip.edited.mp4")
+    assert {(frame.width, frame.height) for frame in frames} == {(2 * SIZE[0], SIZE[1])}
+    assert [round(24 * frame.time) for frame in frames if frame.time is not None] == [0, 1, 2]
+    assert run(clip, "--attr", "Smiling=3", "--preview", "0.1", "-q").code == 0
+    assert len(decoded(folder / "clip.edited.mp4")) == 3
+    assert run(clip, "--attr", "Smiling=3", "--frames", "-2:", "-q").code == 0
+    assert len(decoded(folder / "clip.edited.mp4")) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--compare", "split"],
+        ["--preview", "0"],
+        ["--frames", "7"],
+        ["--frames", "100:"],
+        ["--sweep", "Smiling=0:1"],
+        ["--variant", "Smiling"],
+        ["--edits", "missing.toml"],
+        ["--variant", "Smile=1"],
+    ],
+)
+def test_outputs_and_parts_that_make_no_sense_are_refused(run: Run, folder: Path, options: list[str]) -> None:
+    refused(run(folder / "clip.mp4", "--attr", "Smiling=1", *options))
+    assert files(folder) == ["clip.mp4"]
+
+
+def test_pictures_have_several_outputs_too_and_no_parts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "a.png", portrait(SIZE))
+    assert (
+        run(tmp_path / "in" / "a.png", "--sweep", "Smiling=1:3:2", "-o", tmp_path / "b.png", "-q").code == 0
+    )
+    assert run(tmp_path / "in", "--sweep", "Smiling=1:3:2", "-q").code == 0
+    assert files(tmp_path) == ["a.png"] * 3 + ["b.Smiling=1.png", "b.Smiling=3.png"]
+    assert (tmp_path / "in.Smiling=3" / "a.png").read_bytes() == (tmp_path / "b.Smiling=3.png").read_bytes()
+    refused(run(tmp_path / "in", "--attr", "Smiling=1", "--compare", "side"), "are for videos")
+
+
+def test_a_part_is_named_once(run: Run, folder: Path) -> None:
+    done = run(folder / "clip.mp4", "--attr", "Smiling=1", "--preview", "1", "--frames", "1:2")
+    assert (done.code, done.out) == (2, "")

@@ -1,4 +1,4 @@
-"""The source beside its edit: every sample of both is where it should be, in any pixel format, also turned."""
+"""The source beside its edit: every sample of both is where it should be, in any pixel format."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Several outputs of one pass: each is, to the bit, what its own run makes; what can be shared is done once."""
+"""Several outputs of one pass: each is, to the bit, that of its own run; what can be shared is done once."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
