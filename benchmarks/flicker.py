@@ -10,20 +10,19 @@ touched in either. A steady edit moves with the face and adds nothing; the exces
 Source: Ruder et al. 2016, "Artistic style transfer for videos" (occlusions); Lai et al. 2018 (warp error).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import av
 import cv2
 import numpy as np
 import typer
+from following import Picture, edited_pairs
 from numpy.typing import NDArray
 
 from fader.runtime import Editor
 
-Picture = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 TOUCHED_LEVELS = 4
 """Where an edit changes a pixel by more, it is looked at."""
@@ -80,17 +79,16 @@ def squared_error(first: Picture, second: Picture, flow: Flow, mask: NDArray[np.
     return float((difference**2).mean(axis=2)[mask].sum())
 
 
-def pairs(clip: Path, editor: Editor, values: dict[str, float]) -> Iterator[tuple[Picture, Picture]]:
-    """Yield each frame before and after the edit, as (H, W, 3) uint8 RGB."""
-    with av.open(clip) as plain, av.open(clip) as edited:
-        after = editor.stream(edited.decode(video=0), values)
-        for one, other in zip(plain.decode(video=0), after, strict=True):
-            yield picture(one), picture(other)
-
-
-def picture(frame: av.VideoFrame) -> Picture:
-    """Return a frame as (H, W, 3) uint8 RGB."""
-    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+def flicker_of(pairs: Iterable[tuple[Picture, Picture]]) -> tuple[float, float] | None:
+    """Return the warp error before and after the edit, levels; None where nothing was edited."""
+    sums, last = Sums(), None
+    for pair in pairs:
+        if last is not None:
+            sums.add(last, pair)
+        last = pair
+    if not sums.pixels:
+        return None
+    return (sums.before / sums.pixels) ** 0.5, (sums.after / sums.pixels) ** 0.5
 
 
 def main(
@@ -105,15 +103,11 @@ def main(
         for clip in clips:
             for option in attr or ["Eyeglasses=1", "Smiling=1"]:
                 name, _, value = option.partition("=")
-                sums, last = Sums(), None
-                for pair in pairs(clip, editor, {name: float(value)}):
-                    if last is not None:
-                        sums.add(last, pair)
-                    last = pair
-                if not sums.pixels:
+                errors = flicker_of(edited_pairs(editor, clip, {name: float(value)}))
+                if errors is None:
                     print(f"| {clip.name} | {option} | nothing was edited | | |")
                     continue
-                before, after = ((total / sums.pixels) ** 0.5 for total in (sums.before, sums.after))
+                before, after = errors
                 print(
                     f"| {clip.name} | {option} | {before:.2f} | {after:.2f} | {after - before:+.2f} |",
                     flush=True,

@@ -20,6 +20,7 @@ import numpy as np
 import typer
 
 from fader.runtime import Editor, LatentStore
+from fader.runtime.delay import look_ahead
 from fader.runtime.stages import Edited, find_faces, paste, render
 from fader.runtime.store import VideoMemory
 from fader.runtime.video import VideoSource
@@ -33,8 +34,9 @@ def edited(editor: Editor, clip: Path, store: LatentStore) -> tuple[str, int, in
     with VideoSource(clip) as reading, VideoMemory(store, reading, editor.model) as memory:
         tracker = editor.tracker()
         known = memory.recall(reading.items(), tracker)
-        found = find_faces(known, tracker, editor.image_size, rotation=reading.rotation)
-        for done in paste(memory.record(render(found, editor.model, {"Smiling": 1.0}))):
+        found = find_faces(known, tracker, None, rotation=reading.rotation)
+        settled = look_ahead(found, editor.image_size)
+        for done in paste(memory.record(render(settled, editor.model, {"Smiling": 1.0}))):
             if isinstance(done, Edited):
                 n_frames += 1
                 digest.update(done.frame.to_ndarray().tobytes())

@@ -10,7 +10,7 @@ import typer
 from fader.console import run
 
 if TYPE_CHECKING:
-    from fader.runtime import Editor
+    from fader.runtime import Editor, FaceOptions
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,7 @@ Examples:
     fader-run holiday/ --attr Smiling=+0.3 -o smiling/
 
     fader-run video.mp4 --sweep Eyeglasses=0:1:5 --preview 3 --compare side
+    fader-run interview.mp4 --attr left:Smiling=1 --attr right:Eyeglasses=1
 
     fader-run --list-attrs
 """
@@ -111,6 +112,27 @@ def run_command(
     min_face: Annotated[
         float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
     ] = 0.04,
+    max_faces: Annotated[
+        int, typer.Option(help="Faces followed at once, the best first.", rich_help_panel=FACES)
+    ] = 16,
+    face: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Whose face: left, right, largest, a place such as 0.3,0.4 or 0.3,0.4@2s (shares of width "
+            "and height), or a track's number. Repeat for several. --attr left:Smiling=1 is for one value.",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    list_faces: Annotated[
+        bool,
+        typer.Option("--list-faces", help="Show a video's tracks and stop.", rich_help_panel=FACES),
+    ] = False,
+    aligned: Annotated[
+        bool,
+        typer.Option(
+            "--aligned", help="Each frame is a crop as the model takes it: no search.", rich_help_panel=FACES
+        ),
+    ] = False,
     cache_dir: Annotated[
         Path | None,
         typer.Option(help="Folder of the store; default: in the user's cache.", rich_help_panel=STORE),
@@ -140,6 +162,11 @@ def run_command(
         with Editor.open(model, engine=engine, threads=threads) as editor:
             _show_attributes(editor, as_json=as_json)
         return
+    faces = FaceOptions(min_size=min_face, max_faces=max_faces, aligned=aligned)
+    if list_faces and source is not None:
+        with Editor.open(model, engine=engine, threads=threads) as editor:
+            _show_tracks(editor, source, faces, as_json=as_json)
+        return
     if source is None or not (attr or edits or sweep or variant):
         raise typer.BadParameter(
             "name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names"
@@ -147,7 +174,7 @@ def run_command(
     if preview is not None and frames is not None:
         raise typer.BadParameter("--preview and --frames both name a part: leave one out")
     encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
-    wanted = Edits.parse(attr or (), variant or (), sweep or (), edits)
+    wanted = Edits.parse(attr or (), variant or (), sweep or (), edits, faces=face or ())
     part = (
         Part.parse(frames) if frames is not None else Part.preview(preview) if preview is not None else None
     )
@@ -158,7 +185,7 @@ def run_command(
             editor,
             wanted.named,
             encoding,
-            FaceOptions(min_size=min_face),
+            faces,
             store,
             quiet=quiet or as_json,
             compare=form(compare),
@@ -178,6 +205,17 @@ def _show_attributes(editor: "Editor", *, as_json: bool) -> None:
         return
     for attribute in editor.attributes:
         typer.echo(f"{attribute.name:16} {attribute.describe()}")
+
+
+def _show_tracks(editor: "Editor", source: Path, faces: "FaceOptions", *, as_json: bool) -> None:
+    from fader.runtime.listing import sentence_of, tracks_in
+
+    tracks = tracks_in(editor, source, faces, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps([asdict(track) for track in tracks], indent=2))
+        return
+    for track in tracks:
+        typer.echo(sentence_of(track))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What a command line asks for: one edit, or several outputs with names, from its options and a file."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,13 +11,14 @@ import numpy as np
 from fader.attributes import Value
 from fader.errors import ConfigError
 from fader.runtime.edits_file import EditsFile, read_edits
+from fader.runtime.faces.selection import for_faces
 from fader.runtime.model import Model
 from fader.runtime.motion import Motion, Values, parse
 
 __all__ = ["Edits", "fitting", "named_path"]
 
-NEXT_NAME = re.compile(r",(?=[^,=@]+=)")
-"""A comma before a NAME=; others are within a value, as in 0@0s,1@2s."""
+NEXT_NAME = re.compile(r",(?=(?!\d*\.\d)[^,=@]+=)")
+"""A comma before a NAME=; others are within a value, as in 0@0s,1@2s, or a place, as in 0.3,0.4:Smiling."""
 UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 """Characters that some file system has in no name."""
 
@@ -33,7 +34,13 @@ class Edits:
 
     @classmethod
     def parse(
-        cls, attrs: Iterable[str], variants: Iterable[str], sweeps: Iterable[str], file: Path | None
+        cls,
+        attrs: Iterable[str],
+        variants: Iterable[str],
+        sweeps: Iterable[str],
+        file: Path | None,
+        *,
+        faces: Sequence[str] = (),
     ) -> Self:
         """Read what was typed.
 
@@ -42,6 +49,8 @@ class Edits:
             variants: NAME=VALUE,NAME=VALUE each: an output with these as well, named as it is written.
             sweeps: NAME=FROM:TO:COUNT each: so many outputs, at even steps.
             file: See `fader.runtime.edits_file`.
+            faces: To whom values go that do not name a face, see `fader.runtime.faces.selection`; nobody in
+                particular if empty.
 
         Raises:
             ConfigError: one of them cannot be read, two outputs have one name, or there is no edit.
@@ -55,8 +64,8 @@ class Edits:
         for name, values in own:
             if name in outputs:
                 raise ConfigError(f"two outputs are named {name!r}: expected each once")
-            outputs[name] = {**common, **values}
-        return cls(named=outputs or {"": common}, file=read)
+            outputs[name] = for_faces({**common, **values}, faces)
+        return cls(named=outputs or {"": for_faces(common, faces)}, file=read)
 
     def check(self, model: Model) -> None:
         """Refuse what a model does not know.

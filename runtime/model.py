@@ -14,8 +14,9 @@ from fader.errors import BundleError, ConfigError
 from fader.image import to_model
 from fader.runtime.cache import LatentCache, image_key
 from fader.runtime.engines import Engine
+from fader.runtime.faces.selection import check_values
 from fader.runtime.latents import Latents
-from fader.runtime.motion import Values, apply
+from fader.runtime.motion import Values
 
 __all__ = ["Model"]
 
@@ -122,7 +123,7 @@ class Model:
         Raises:
             ConfigError: an attribute is unknown, or a value is not valid.
         """
-        apply(self.attributes, values, np.zeros((1, self.attributes.n_columns), np.float32), np.zeros(1))
+        check_values(self.attributes, values)
 
     def _encode(self, crops_NSS3: NDArray[np.uint8]) -> Latents:
         parts = []

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 
 from fader.errors import ConfigError
 from fader.runtime.compare import Comparison, Form
+from fader.runtime.delay import look_ahead
 from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions, Tracker
 from fader.runtime.motion import Values
@@ -227,7 +228,8 @@ def _edited(
     known: Iterator[VideoFrame | _Passing] = ahead(decoded, "decode")
     if memory is not None:
         known = memory.recall(known, tracker)
-    found: Iterator[_Passing] = find_faces(known, tracker, editor.image_size, rotation=source.rotation)
+    found: Iterator[_Passing] = find_faces(known, tracker, None, rotation=source.rotation)
+    found = look_ahead(found, editor.image_size)
     rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, *variants)
     if memory is not None:
         rendered = memory.record(rendered)

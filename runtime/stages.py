@@ -12,10 +12,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from fader.runtime.faces.selection import FaceValues
 from fader.runtime.faces.tracking import TrackedFace, Tracker
 from fader.runtime.latents import Latents
 from fader.runtime.model import Model
-from fader.runtime.motion import Values, apply
+from fader.runtime.motion import Values
 from fader.runtime.paste import delta
 from fader.runtime.video.planes import FramePlanes
 
@@ -40,6 +41,10 @@ class FaceFrame:
     """(faces, S, S, 3) uint8 RGB."""
     tracker: bytes = b""
     """State of the tracker after this frame (see `Tracker.save`); empty where frames are unrelated."""
+    is_cut: bool = False
+    """Whether a scene begins with this frame; not the first of all."""
+    settled: bool = True
+    """Whether faces and crops are final; until `look_ahead` has settled them, there are no crops."""
     latents: Latents | None = None
     """Of the faces; filled by `render` where they are not known before, None where there is no face."""
     deltas: list[list[NDArray[np.float32]]] = field(default_factory=list)
@@ -61,14 +66,14 @@ class Edited:
 
 
 def find_faces(
-    items: Iterable[av.VideoFrame | P], tracker: Tracker, size: int, *, rotation: int = 0
+    items: Iterable[av.VideoFrame | P], tracker: Tracker, size: int | None, *, rotation: int = 0
 ) -> Iterator[FaceFrame | P]:
     """Find, follow and cut out the faces of each frame.
 
     Args:
         items: Frames in display order, among other things.
         tracker: Used by this generator alone.
-        size: Height and width of the crops.
+        size: Height and width of the crops; None leaves cutting them out to `fader.runtime.delay.look_ahead`.
         rotation: Degrees counter-clockwise by which frames are turned for display.
     """
     time_s = 0.0
@@ -77,8 +82,14 @@ def find_faces(
             planes = FramePlanes(item, rotation=rotation)
             time_s = time_s + NOMINAL_STEP_S if item.time is None else item.time
             faces = tracker.update(planes, time_s)
-            crops = crops_of(planes, faces, size)
-            yield FaceFrame(planes=planes, faces=faces, crops=crops, tracker=tracker.save())
+            yield FaceFrame(
+                planes=planes,
+                faces=faces,
+                crops=np.empty((0, 0, 0, 3), np.uint8) if size is None else crops_of(planes, faces, size),
+                tracker=tracker.save(),
+                is_cut=tracker.at_cut,
+                settled=size is not None,
+            )
         else:
             yield item
 
@@ -99,19 +110,21 @@ def render(
     Args:
         items: Frames with faces, among other things.
         model: Encodes and decodes.
-        outputs: The wanted values of each output; unnamed attributes keep the source's estimate.
+        outputs: The wanted values of each output, of all faces or of those whom a name begins with (see
+            `FaceValues`); unnamed attributes, and other faces, keep the source's estimate.
         follow: Whether frames belong to one video, so that estimates are averaged over each track.
     """
     estimates = _Estimates() if follow else None
+    wanted = [FaceValues(values, model.image_size, follow=follow) for values in outputs]
     waiting: list[FaceFrame | P] = []
     n_faces = 0
     for item in items:
         waiting.append(item)
         n_faces += len(item.faces) if isinstance(item, FaceFrame) else 0
         if n_faces >= model.max_batch or len(waiting) >= MAX_WAITING:
-            yield from _rendered(waiting, model, outputs, estimates)
+            yield from _rendered(waiting, model, wanted, estimates)
             waiting, n_faces = [], 0
-    yield from _rendered(waiting, model, outputs, estimates)
+    yield from _rendered(waiting, model, wanted, estimates)
 
 
 def _edit(_: av.VideoFrame, edited: av.VideoFrame) -> av.VideoFrame:
@@ -155,11 +168,13 @@ class _Estimates:
 
 
 def _rendered(
-    waiting: list[FaceFrame | P], model: Model, outputs: Sequence[Values], estimates: _Estimates | None
+    waiting: list[FaceFrame | P], model: Model, wanted: Sequence[FaceValues], estimates: _Estimates | None
 ) -> Iterator[FaceFrame | P]:
     frames = [item for item in waiting if isinstance(item, FaceFrame)]
     for frame in frames:
-        frame.deltas = [[] for _ in outputs]
+        frame.deltas = [[] for _ in wanted]
+        for values in wanted:
+            values.see(frame.faces, frame.planes.size, frame.planes.frame.time or 0.0, is_cut=frame.is_cut)
     frames = [frame for frame in frames if frame.faces]
     if frames:
         latents = _latents(frames, model, remember=estimates is None)
@@ -170,10 +185,10 @@ def _rendered(
             source_NA = np.stack(rows)
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
         same_NCHW = model.render(latents, source_NA)
-        for output, values in enumerate(outputs):
+        for output, values in enumerate(wanted):
             # A call for each: an engine may round differently in a batch of another size, and an output must
             # not depend on which others are made.
-            wanted_NA = apply(model.attributes, values, source_NA, times_N)
+            wanted_NA = values.apply(model.attributes, source_NA, times_N)
             pairs = zip(model.render(latents, wanted_NA), same_NCHW, faces, strict=True)
             changes = [delta(edited, same, strength=face.strength) for edited, same, face in pairs]
             for frame in frames:

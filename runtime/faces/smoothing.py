@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fader.runtime.faces.alignment import invert
 
-__all__ = ["OneEuro", "SimilarityFilter"]
+__all__ = ["OneEuro", "SimilarityFilter", "matrix_of", "pose_of"]
 
 DERIVATIVE_HZ = 1.0
 
@@ -62,7 +62,6 @@ class SimilarityFilter:
         Args:
             size: Height and width of the crop, pixels.
         """
-        self._centre_of_crop = np.array([(size - 1) / 2, (size - 1) / 2])
         self._size = size
         # Units: octaves, radians, and crop sides, so that one setting serves faces of every size.
         self._scale = OneEuro(min_hz=0.6, beta=2.0)
@@ -91,21 +90,35 @@ class SimilarityFilter:
             matrix: (2, 3) similarity from frame to crop.
             dt_s: Seconds since the last call.
         """
-        back = invert(matrix)
-        side = math.hypot(back[0, 0], back[1, 0]) * self._size
-        centre = back[:, :2] @ self._centre_of_crop + back[:, 2]
-        angle = math.atan2(back[1, 0], back[0, 0])
+        octaves, angle, x, y = pose_of(matrix, self._size).tolist()
         if self._angle.value is not None:
             angle = self._angle.value + math.remainder(angle - self._angle.value, 2 * math.pi)
-        side = 2 ** self._scale(math.log2(side), dt_s)
-        angle = self._angle(angle, dt_s)
-        centre = np.array([self._x(centre[0], dt_s, unit=side), self._y(centre[1], dt_s, unit=side)])
-        return self._compose(side, angle, centre)
+        octaves, angle = self._scale(octaves, dt_s), self._angle(angle, dt_s)
+        side = 2**octaves
+        x, y = self._x(x, dt_s, unit=side), self._y(y, dt_s, unit=side)
+        return matrix_of(np.array([octaves, angle, x, y]), self._size)
 
     def _parts(self) -> tuple[OneEuro, ...]:
         return self._scale, self._angle, self._x, self._y
 
-    def _compose(self, side: float, angle: float, centre: NDArray[np.float64]) -> NDArray[np.float64]:
-        step = side / self._size
-        linear = step * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        return invert(np.column_stack([linear, centre - linear @ self._centre_of_crop]))
+
+def pose_of(matrix: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the (4,) pose of a crop in the frame, which can be smoothed: see `matrix_of`."""
+    back = invert(matrix)
+    side = math.hypot(back[0, 0], back[1, 0]) * size
+    x, y = back[:, :2] @ np.full(2, (size - 1) / 2) + back[:, 2]
+    return np.array([math.log2(side), math.atan2(back[1, 0], back[0, 0]), x, y])
+
+
+def matrix_of(pose: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the (2, 3) similarity from frame to crop.
+
+    Args:
+        pose: (4,) octaves (the binary logarithm of the crop's side in pixels of the frame), angle in radians,
+            and the x and y of its centre in the frame, pixels.
+        size: Height and width of the crop.
+    """
+    octaves, angle, x, y = pose.tolist()
+    step = 2**octaves / size
+    linear = step * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return invert(np.column_stack([linear, np.array([x, y]) - linear @ np.full(2, (size - 1) / 2)]))

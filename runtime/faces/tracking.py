@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from fader.errors import ConfigError
 from fader.runtime.faces.alignment import anchors, fit_error, fit_similarity
-from fader.runtime.faces.boxes import overlap, square
+from fader.runtime.faces.boxes import box_matrix, overlap, square
+from fader.runtime.faces.cuts import THUMBNAIL, is_cut, luma
 from fader.runtime.faces.detector import Detection, FaceDetector
 from fader.runtime.faces.smoothing import SimilarityFilter
 
-__all__ = ["FaceOptions", "FrameView", "TrackedFace", "Tracker"]
+__all__ = ["FaceOptions", "FrameView", "Measured", "TrackedFace", "Tracker"]
 
 GOOD_SCORE = 0.7
 LOST_SCORE = 0.3
 SAME_FACE = 0.3
 TURN_FROM, TURN_TO = 0.06, 0.10
-CUT = 40.0
-CUT_THUMBNAIL = 32
 TRACK = np.dtype(
     [
         ("number", "<i8"), ("misses", "<i8"), ("time_s", "<f8"), ("filter", "<f8", (8,)),
@@ -59,6 +58,8 @@ class FaceOptions:
     """Longer side, in pixels, of the picture that is searched."""
     max_faces: int = 16
     """Faces followed at once, the best first."""
+    aligned: bool = False
+    """Whether each frame is a crop as the model takes it: square, nothing is searched for."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_size <= 1:
@@ -66,6 +67,16 @@ class FaceOptions:
         for name, low in (("detect_every", 1), ("detection_side", 32), ("max_faces", 1)):
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} = {getattr(self, name)}: expected {low} or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What one frame alone shows of a face."""
+
+    matrix: NDArray[np.float64]
+    """(2, 3) similarity from the displayed frame to the model's crop."""
+    strength: float
+    """1 from the front, falling to 0 where it is turned too far to align."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +92,9 @@ class TrackedFace:
     score: float
     """The detector's probability, 0 to 1."""
     strength: float
-    """1 for a face seen from the front, falling to 0 where it is turned too far to align."""
+    """1 for a face seen from the front, falling to 0 where it is turned too far to align, or fades."""
+    measured: Measured | None = None
+    """What the frame alone shows; None where the face is hidden in it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -117,7 +130,9 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._next_number = 0
         self._since_detection = self._options.detect_every
-        self._last_thumbnail: NDArray[np.float32] | None = None
+        self._last_luma: NDArray[np.float32] | None = None
+        self.at_cut = False
+        """Whether a scene begins with the frame that was seen last; not the first of all."""
 
     def update(self, view: FrameView, time_s: float) -> list[TrackedFace]:
         """Find the faces of the next frame.
@@ -128,8 +143,14 @@ class Tracker:
 
         Returns:
             Faces in the order of their tracks; those hardly visible are left out.
+
+        Raises:
+            ConfigError: the frame is no crop, though it was said to be one.
         """
-        if self._is_cut(view):
+        self.at_cut = self._is_cut(view)
+        if self._options.aligned:
+            return [self._whole(view)]
+        if self.at_cut:
             self._tracks.clear()
             self._since_detection = self._options.detect_every
         doubtful = self._follow(view)
@@ -159,7 +180,7 @@ class Tracker:
         """
         self._next_number, self._since_detection = np.frombuffer(saved, COUNTERS, 1)[0].tolist()
         self._tracks = [self._resumed(row) for row in np.frombuffer(saved, TRACK, offset=COUNTERS.itemsize)]
-        self._last_thumbnail = last.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)
+        self._last_luma = luma(last.thumbnail(THUMBNAIL)[0])
 
     def _resumed(self, row: np.void) -> _Track:
         steady = SimilarityFilter(self._size)
@@ -175,10 +196,26 @@ class Tracker:
         )
 
     def _is_cut(self, view: FrameView) -> bool:
-        thumbnail = view.thumbnail(CUT_THUMBNAIL)[0].astype(np.float32)
-        last, self._last_thumbnail = self._last_thumbnail, thumbnail
-        return last is not None and (
-            last.shape != thumbnail.shape or float(np.abs(last - thumbnail).mean()) > CUT
+        last, self._last_luma = self._last_luma, luma(view.thumbnail(THUMBNAIL)[0])
+        return last is not None and is_cut(last, self._last_luma)
+
+    def _whole(self, view: FrameView) -> TrackedFace:
+        """Take the frame as the crop; each scene is a track, since the next may show somebody else."""
+        width, height = view.size
+        if width != height:
+            raise ConfigError(
+                f"found frames of {width}x{height}: expected square ones, as aligned footage has; "
+                "leave --aligned out to have the faces searched for"
+            )
+        self._next_number += self.at_cut
+        matrix = box_matrix(np.array([0, 0, width, height]), self._size)
+        return TrackedFace(
+            track=self._next_number,
+            matrix=matrix,
+            landmarks=_landmarks(matrix, self._template),
+            score=1.0,
+            strength=1.0,
+            measured=Measured(matrix=matrix, strength=1.0),
         )
 
     def _follow(self, view: FrameView) -> bool:
@@ -235,7 +272,16 @@ class Tracker:
             landmarks=track.face.landmarks,
             score=track.face.score,
             strength=strength,
+            measured=Measured(matrix=matrix, strength=strength),
         )
+
+
+def _landmarks(matrix: NDArray[np.float64], template: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return (5, 2) landmarks where the template has them; the nose between eyes and mouth."""
+    left, right, mouth = (template - matrix[:, 2]) / matrix[0, 0]
+    half = (right - left) / 3
+    points = [left, right, (left + right + 2 * mouth) / 4, mouth - half, mouth + half]
+    return np.array(points, np.float32)
 
 
 def _without_doubles(tracks: list[_Track]) -> list[_Track]:

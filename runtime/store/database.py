@@ -23,11 +23,12 @@ CREATE TABLE IF NOT EXISTS frames (
     images INTEGER NOT NULL,
     latents BLOB NOT NULL,
     tracker BLOB NOT NULL,
+    cut INTEGER NOT NULL,
     digest BLOB NOT NULL
 );
 """
 PAGE_BYTES = 16384
-COLUMNS = "number, pts, faces, images, latents, tracker"
+COLUMNS = "number, pts, faces, images, latents, tracker, cut"
 # SQLite's codes for a disk, a folder or a neighbour that is in the way; all others mean damaged bytes.
 OUTER_CAUSES = frozenset(
     {
@@ -96,14 +97,15 @@ class SourceDatabase:
             StoreError: the disk is full, or the file cannot be written.
         """
         rows = [
-            (r.number, r.pts, r.faces, r.images, r.latents, r.tracker, r.digest(self._key)) for r in records
+            (r.number, r.pts, r.faces, r.images, r.latents, r.tracker, r.cut, r.digest(self._key))
+            for r in records
         ]
         with _explained(self._path), self._transaction():
             (last,) = self._connection.execute("SELECT max(number) FROM frames").fetchone()
             if records[0].number != (0 if last is None else last + 1):
                 return False
             self._connection.executemany(
-                f"INSERT INTO frames ({COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO frames ({COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 rows,
             )
         return True
@@ -114,17 +116,18 @@ class SourceDatabase:
             self._connection.close()
 
     def _verified(self, row: tuple[object, ...], number: int) -> Record:
-        found, pts, faces, images, latents, tracker, digest = row
+        found, pts, faces, images, latents, tracker, cut, digest = row
         if (
             isinstance(pts, int)
             and isinstance(images, int)
             and isinstance(faces, bytes)
             and isinstance(latents, bytes)
             and isinstance(tracker, bytes)
+            and isinstance(cut, int)
             and found == number
         ):
             record = Record(
-                number=number, pts=pts, faces=faces, images=images, latents=latents, tracker=tracker
+                number=number, pts=pts, faces=faces, images=images, latents=latents, tracker=tracker, cut=cut
             )
             if record.digest(self._key) == digest:
                 return record

@@ -17,7 +17,7 @@ from fader.runtime.video import VideoSource
 
 __all__ = ["store_key"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the tables and of the rows' bytes."""
 ENGINE_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13", "tensorrt-rtx-cu13")
 """Distributions that compute latents, or landmarks: another version may round differently."""

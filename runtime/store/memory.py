@@ -1,8 +1,9 @@
 """The two stages that read what is stored of a video and write what is not, between those of an edit.
 
-decode → **recall** → find_faces → render → **record** → paste. Frames of earlier edits pass find_faces as
-they are; the first one that is not known sets the tracker to where it was, and everything from there on is
-computed and recorded. Whatever goes wrong with the store is logged once, and the edit goes on without it.
+decode → **recall** → find_faces → look_ahead → render → **record** → paste. Frames of earlier edits pass as
+they are, and look_ahead takes what was measured in them for those after them; the first one that is not known
+sets the tracker to where it was, and everything from there on is computed and recorded. Whatever goes wrong
+with the store is logged once, and the edit goes on without it.
 """
 
 import logging

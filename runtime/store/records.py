@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fader.image import to_model
-from fader.runtime.faces.tracking import TrackedFace
+from fader.runtime.faces.tracking import Measured, TrackedFace
 from fader.runtime.latents import Latents
 from fader.runtime.model import Model
 from fader.runtime.stages import FaceFrame, crops_of
@@ -29,13 +29,15 @@ class Record:
     pts: int
     """Its time stamp, in the stream's time base."""
     faces: bytes
-    """Tracks, affines, landmarks, scores, strengths and the classifier's estimates."""
+    """Tracks, affines, landmarks, scores, strengths, what was measured, and the classifier's estimates."""
     images: int
     """Bit i is set where latent i is the crop, and left out."""
     latents: bytes
     """float32: for each latent that is kept, those of all faces."""
     tracker: bytes
     """State of the tracker after this frame."""
+    cut: int
+    """1 where a scene begins with this frame, else 0."""
 
     @classmethod
     def of(cls, frame: FaceFrame, number: int) -> "Record":
@@ -56,6 +58,7 @@ class Record:
             images=images,
             latents=b"".join(tensors),
             tracker=frame.tracker,
+            cut=int(frame.is_cut),
         )
 
     def frame(self, source: av.VideoFrame, model: Model, *, rotation: int) -> FaceFrame:
@@ -67,12 +70,19 @@ class Record:
         if faces:
             tensors = self._tensors(model, crops)
             latents = Latents(tensors=tensors, source_NA=estimates_NA, bundle_id=model.bundle.id)
-        return FaceFrame(planes=planes, faces=faces, crops=crops, tracker=self.tracker, latents=latents)
+        return FaceFrame(
+            planes=planes,
+            faces=faces,
+            crops=crops,
+            tracker=self.tracker,
+            is_cut=bool(self.cut),
+            latents=latents,
+        )
 
     def digest(self, key: str) -> bytes:
         """Return a digest of everything in it, and of the key that it is stored under."""
         blobs = (self.faces, self.latents, self.tracker)
-        head = [key, self.number, self.pts, self.images, *map(len, blobs)]
+        head = [key, self.number, self.pts, self.images, self.cut, *map(len, blobs)]
         digest = hashlib.sha256(repr(head).encode())
         for blob in blobs:
             digest.update(blob)
@@ -96,16 +106,23 @@ def _face_type(n_columns: int) -> np.dtype[np.void]:
         [
             ("track", "<i8"), ("matrix", "<f8", (2, 3)), ("landmarks", "<f4", (5, 2)),
             ("score", "<f8"), ("strength", "<f8"), ("estimates", "<f4", (n_columns,)),
+            ("measured", "<f8", (2, 3)), ("measured_strength", "<f8"),
         ]
     )  # fmt: skip
 
 
 def _pack_faces(faces: list[TrackedFace], estimates_NA: NDArray[np.float32]) -> bytes:
     rows = [
-        (face.track, face.matrix, face.landmarks, face.score, face.strength, estimates)
+        (face.track, face.matrix, face.landmarks, face.score, face.strength, estimates, *_numbers(face))
         for face, estimates in zip(faces, estimates_NA, strict=True)
     ]
     return np.array(rows, _face_type(estimates_NA.shape[1])).tobytes()
+
+
+def _numbers(face: TrackedFace) -> tuple[NDArray[np.float64], float]:
+    if face.measured is None:
+        return np.full((2, 3), np.nan), np.nan
+    return face.measured.matrix, face.measured.strength
 
 
 def _unpack_faces(packed: bytes, n_columns: int) -> tuple[list[TrackedFace], NDArray[np.float32]]:
@@ -117,7 +134,15 @@ def _unpack_faces(packed: bytes, n_columns: int) -> tuple[list[TrackedFace], NDA
             landmarks=row["landmarks"].copy(),
             score=float(row["score"]),
             strength=float(row["strength"]),
+            measured=_measured(row),
         )
         for row in rows
     ]
     return faces, rows["estimates"].copy()
+
+
+def _measured(row: np.void) -> Measured | None:
+    strength = float(row["measured_strength"])
+    if np.isnan(strength):
+        return None
+    return Measured(matrix=row["measured"].copy(), strength=strength)

@@ -39,8 +39,8 @@ class Attribute:
     """Lowest and highest usual value of a continuous attribute, in its own units; None for others."""
 
     def __post_init__(self) -> None:
-        if not self.name or "=" in self.name:
-            raise ConfigError(f"attribute name {self.name!r}: expected a name without '='")
+        if not self.name or set(self.name) & {"=", ":"}:
+            raise ConfigError(f"attribute name {self.name!r}: expected a name without '=' and ':'")
         if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
             raise ConfigError(
                 f"attribute {self.name!r} has categories {list(self.categories)}: "

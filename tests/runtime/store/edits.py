@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tests.runtime.scenes import FaceClip, decoded, face_views, portrait, samples, write_clip
 
 from fader.runtime import Editor, EncodeOptions, LatentStore, VideoReport, edit_video
+from fader.runtime.delay import look_ahead
 from fader.runtime.engines import Engine
 from fader.runtime.faces.detector import FaceDetector
 from fader.runtime.model import Model
@@ -152,8 +153,8 @@ def through_the_stages(
     with VideoSource(source) as reading, _memory(editor, reading, store) as memory:
         tracker = editor.tracker()
         known = memory.recall(reading.items(), tracker) if memory else reading.items()
-        found = find_faces(known, tracker, editor.image_size, rotation=reading.rotation)
-        rendered = render(found, editor.model, values)
+        found = find_faces(known, tracker, None, rotation=reading.rotation)
+        rendered = render(look_ahead(found, editor.image_size), editor.model, values)
         for done in paste(memory.record(rendered) if memory else rendered):
             if isinstance(done, Edited):
                 for plane in samples(done.frame):
