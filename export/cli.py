@@ -1,6 +1,7 @@
 """The command fader-export: from a training run, or a published model, to a bundle that fader-run reads."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ Examples:
     fader-export eyeglasses.pth --classifier runs/faces
 
     fader-export bundles/faces --triton repository
+
+    fader-export runs/faces --tensorrt
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -43,7 +46,7 @@ def export(
         typer.Argument(
             metavar="RUN",
             help="A run folder of fader-train (its best checkpoint, else its last), a checkpoint's folder, "
-            "or the .pth file of a published model. With --triton also a bundle.",
+            "or the .pth file of a published model. With --triton or --tensorrt also a bundle.",
         ),
     ],
     output: Annotated[
@@ -80,22 +83,32 @@ def export(
             "that this command wrote is replaced.",
         ),
     ] = None,
+    tensorrt: Annotated[
+        bool,
+        typer.Option(
+            "--tensorrt",
+            help="Also build the bundle's TensorRT engines for this machine's GPU, into the user's cache: "
+            "minutes now instead of at the first use.",
+        ),
+    ] = False,
 ) -> None:
     """Export a trained model as a bundle: verified ONNX graphs, face detector, manifest and model card."""
     if (run / MANIFEST).is_file():
-        _require_only_triton(run, triton, output, name, classifier, full_weights)
+        _require_only(run, triton is not None or tensorrt, output, name, classifier, full_weights)
         target = run
     else:
         target = _export(run, output, name, classifier, full_weights=full_weights)
     if triton is not None:
         _write_triton(target, triton)
+    if tensorrt:
+        _build_engines(target)
 
 
-def _require_only_triton(bundle: Path, triton: Path | None, *of_runs: Path | str | bool | None) -> None:
-    if triton is None or any(of_runs):
+def _require_only(bundle: Path, is_used: bool, *of_runs: Path | str | bool | None) -> None:
+    if not is_used or any(of_runs):
         raise ConfigError(
-            f"{bundle} is a bundle already, expected --triton and no other option with it: name the run that "
-            "it came from to export it anew"
+            f"{bundle} is a bundle already, expected --triton or --tensorrt and no other option with it: "
+            "name the run that it came from to export it anew"
         )
 
 
@@ -128,6 +141,24 @@ def _write_triton(bundle: Path, folder: Path) -> None:
     models = write_triton_repository(Bundle(bundle), folder)
     served = shlex.quote(str(folder.resolve()))
     typer.echo(f"{folder}: models {', '.join(models)}; tritonserver --model-repository={served}")
+
+
+def _build_engines(bundle: Path) -> None:
+    from fader.export.engines import build_engines
+
+    begun: set[str] = set()
+    with console.progress("TensorRT engines", unit="%", total=100) as bar:
+
+        def show(share: float, graph: str, phase: str) -> None:
+            if graph not in begun and not sys.stderr.isatty():  # where the bar shows nothing
+                typer.echo(f"building the engine of {graph}", err=True)
+            begun.add(graph)
+            bar.at(int(100 * share), note=f"{graph}: {phase}")
+
+        built = build_engines(Bundle(bundle), show)
+        bar.at(100, note="")
+    made = f"built {', '.join(built.graphs)}" if built.graphs else "all were there"
+    typer.echo(f"{built.folder}: TensorRT engines of {bundle}; {made}")
 
 
 def _write(source: Path, classifier: Path | None, target: Path, *, name: str, half_weights: bool) -> Manifest:

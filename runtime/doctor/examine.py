@@ -34,8 +34,9 @@ from fader.runtime.doctor.packages import (
     find_python,
     installed_packages,
 )
-from fader.runtime.doctor.pairings import find_pairings, provider_tensorrt
+from fader.runtime.doctor.pairings import find_pairings
 from fader.runtime.doctor.processor import find_processor, read_processor
+from fader.runtime.pairing import provider_tensorrt
 
 __all__ = ["Report", "examine"]
 

@@ -4,20 +4,17 @@ Sources: NVIDIA's table of CUDA versions and drivers, https://docs.nvidia.com/de
 the libraries of onnxruntime-gpu's wheel link.
 """
 
-import re
 from collections.abc import Iterator
-from importlib import metadata
-from pathlib import Path
 
 from fader.runtime.doctor.driver_probe import CUDA_LIBRARIES
 from fader.runtime.doctor.findings import Finding, Level, version_numbers
 from fader.runtime.doctor.gpu import GpuFacts
 from fader.runtime.doctor.packages import Installed, tensorrt_package
+from fader.runtime.pairing import fits, requirement
 
-__all__ = ["find_pairings", "provider_tensorrt"]
+__all__ = ["find_pairings"]
 
 SECTION = "Packages"
-PROVIDER = "onnxruntime/capi/libonnxruntime_providers_tensorrt.so"
 ONE_OF = (
     ("onnxruntime", "onnxruntime-gpu"),
     ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
@@ -27,17 +24,6 @@ MIN_DRIVER = {12: 525, 13: 580}
 """CUDA's major version to the oldest major version of NVIDIA's Linux driver."""
 ORT_CUDA_13 = (1, 31)
 """fader wants this version of onnxruntime-gpu or a later one; its wheel is built for CUDA 13."""
-TENSORRT_10 = "'tensorrt-cu13>=10.13,<11'"
-
-
-def provider_tensorrt() -> int | None:
-    """Return the major version of TensorRT that onnxruntime-gpu links, None where that is not installed."""
-    try:
-        library = Path(str(metadata.distribution("onnxruntime-gpu").locate_file(PROVIDER)))
-        linked = re.search(rb"libnvinfer\.so\.(\d+)", library.read_bytes())
-    except (metadata.PackageNotFoundError, OSError):
-        return None
-    return int(linked[1]) if linked else None
 
 
 def find_pairings(installed: Installed, gpu: GpuFacts, links_tensorrt: int | None) -> list[Finding]:
@@ -77,17 +63,14 @@ def _find_provider(installed: Installed, links_tensorrt: int | None) -> Iterator
     if package is None or links_tensorrt is None:
         return
     version = installed[package]
-    numbers = version_numbers(version)
-    fits = numbers[:1] == (links_tensorrt,) and (links_tensorrt != 10 or numbers >= (10, 13))
-    if not fits:
-        wanted = TENSORRT_10 if links_tensorrt == 10 else f"'tensorrt-cu13=={links_tensorrt}.*'"
+    if not fits(version, links_tensorrt):
         yield Finding(
             section=SECTION,
             name=f"onnxruntime-gpu + {package}",
             level=Level.WARNING,
             found=f"ONNX Runtime's TensorRT provider links libnvinfer.so.{links_tensorrt} and does not work "
             f"with TensorRT {version}",
-            remedy=f"pip install {wanted}, if you want that provider",
+            remedy=f"pip install {requirement(links_tensorrt)}, if you want that provider",
         )
 
 
@@ -97,11 +80,11 @@ def _find_cuda(installed: Installed, gpu: GpuFacts) -> Iterator[Finding]:
         return
     for major, oldest in MIN_DRIVER.items():
         if gpu.cuda is not None:
-            fits = gpu.cuda >= (major, 0)
+            is_served = gpu.cuda >= (major, 0)
         else:
-            fits = version_numbers(gpu.driver or "")[:1] >= (oldest,)
+            is_served = version_numbers(gpu.driver or "")[:1] >= (oldest,)
         packages = _packages_of_cuda(major, installed)
-        if packages and not fits:
+        if packages and not is_served:
             driver = f"driver {gpu.driver}" if gpu.driver else "driver"
             supports = f" for CUDA {gpu.cuda[0]}.{gpu.cuda[1]}" if gpu.cuda else ""
             yield Finding(

@@ -9,6 +9,7 @@ from fader.runtime.engines.choice import choose
 from fader.runtime.engines.contract import Engine
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
+from fader.runtime.engines.onnxruntime_tensorrt import OnnxRuntimeTensorRt
 from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16
 from fader.runtime.engines.tensorrt import TensorRt
 
@@ -18,7 +19,7 @@ TRIED: Mapping[str, type[Any]] = {
     kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16, OnnxRuntimeCuda)
 }
 """What "auto" chooses from. TensorRT builds its engines for minutes, so it is taken only by name."""
-ENGINES: Mapping[str, type[Any]] = {**TRIED, TensorRt.name: TensorRt}
+ENGINES: Mapping[str, type[Any]] = {**TRIED, **{kind.name: kind for kind in (OnnxRuntimeTensorRt, TensorRt)}}
 """Name to class."""
 
 

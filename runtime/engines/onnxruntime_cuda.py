@@ -4,8 +4,12 @@ Written against ONNX Runtime 1.31's documentation. The binding of buffers runs i
 provider; on a GPU it has not run yet (docs/engines.md).
 """
 
+import io
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +23,7 @@ from fader.runtime.engines.signatures import SIGNED, Shapes, require_signature, 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxRuntimeCuda"]
+__all__ = ["OnnxRuntimeCuda", "open_on_gpu", "require_provider"]
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Each has buffers and a CUDA graph of its own; smaller batches are filled up, larger ones cut."""
@@ -31,6 +35,7 @@ class OnnxRuntimeCuda(GraphEngine):
     name = "onnxruntime-cuda"
     provider = "CUDAExecutionProvider"
     device = "cuda"
+    batches: tuple[int, ...] = BATCHES
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         """Load the graphs.
@@ -50,6 +55,27 @@ class OnnxRuntimeCuda(GraphEngine):
     def options(self) -> dict[str, str]:
         """Return the provider's options."""
         return {"enable_cuda_graph": "1", "use_tf32": "0"}
+
+    def sessions(self, bundle: Bundle, graph: str, form: str) -> Mapping[int, "onnxruntime.InferenceSession"]:
+        """Load a graph.
+
+        Args:
+            bundle: Verified bundle.
+            graph: One of SIGNED.
+            form: The graph itself, or the variant of it that is to be run.
+
+        Returns:
+            For each of `batches` the session that runs it; here the same for all.
+
+        Raises:
+            EngineError: as for the constructor.
+        """
+        del graph
+        return dict.fromkeys(self.batches, open_on_gpu(self, bundle.graph(form), self.options()))
+
+    def cuda_graph(self, bucket: int) -> int:
+        """Return by what number a session knows the CUDA graph of a batch size."""
+        return bucket  # a captured graph belongs to its buffers' addresses, so each batch size has one
 
     def run(self, graph: str, inputs: Arrays) -> Arrays:
         """As for `GraphEngine`."""
@@ -90,12 +116,13 @@ class _Graph:
 
     def __init__(self, engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> None:
         half = f"{graph}-fp16"
-        self._device = engine.device
-        self._session = _open(engine, bundle, half if bundle.has(half) else graph)
+        self._engine = engine
+        self._sessions = engine.sessions(bundle, graph, half if bundle.has(half) else graph)
         self._shapes = signature(bundle, graph)
+        session = self._sessions[engine.batches[0]]
         found = (
             {tensor.name: tuple(tensor.shape[1:]) for tensor in tensors}
-            for tensors in (self._session.get_inputs(), self._session.get_outputs())
+            for tensors in (session.get_inputs(), session.get_outputs())
         )
         require_signature(bundle, graph, *found)
         self._bound: dict[int, _Bound] = {}
@@ -116,46 +143,66 @@ class _Graph:
                 )
         outputs = {name: np.empty((total, *shape), np.float32) for name, shape in self._shapes[1].items()}
         with self._lock:
-            for start in range(0, total, BATCHES[-1]):
-                stop = min(start + BATCHES[-1], total)
+            for start in range(0, total, self._engine.batches[-1]):
+                stop = min(start + self._engine.batches[-1], total)
                 self._run({name: array[start:stop] for name, array in inputs.items()}, outputs, start, stop)
         return outputs
 
     def _run(self, inputs: Arrays, outputs: dict[str, NDArray[np.float32]], start: int, stop: int) -> None:
-        bucket = next(batch for batch in BATCHES if batch >= stop - start)
+        bucket = next(batch for batch in self._engine.batches if batch >= stop - start)
+        session = self._sessions[bucket]
         try:
             if bucket not in self._bound:
-                self._bound[bucket] = _Bound(self._session, self._shapes, bucket, self._device)
+                self._bound[bucket] = _Bound(session, self._shapes, bucket, self._engine.device)
             bound = self._bound[bucket]
             for name, array in inputs.items():
                 filled = np.zeros((bucket, *array.shape[1:]), np.float32)
                 filled[: stop - start] = array
                 bound.inputs[name].update_inplace(filled)
             options = import_onnxruntime().RunOptions()
-            # A captured graph belongs to its buffers' addresses, so each batch size has one.
-            options.add_run_config_entry("gpu_graph_id", str(bucket))
-            self._session.run_with_iobinding(bound.binding, options)
+            options.add_run_config_entry("gpu_graph_id", str(self._engine.cuda_graph(bucket)))
+            session.run_with_iobinding(bound.binding, options)
             for name, value in bound.outputs.items():
                 outputs[name][start:stop] = value.numpy()[: stop - start]
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise EngineError(f"ONNX Runtime failed: {one_line(error)}") from error
 
 
-def _open(engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> "onnxruntime.InferenceSession":
+def require_provider(provider: str) -> Any:
+    """Return ONNX Runtime if it was built with a provider.
+
+    Raises:
+        EngineError: it is not installed, or is the one for CPUs.
+    """
     onnxruntime = import_onnxruntime()
-    if engine.provider not in onnxruntime.get_available_providers():
+    if provider not in onnxruntime.get_available_providers():
         raise EngineError(
-            f"this ONNX Runtime has no {engine.provider}: pip uninstall onnxruntime, then "
-            "pip install 'fader[gpu]'"
+            f"this ONNX Runtime has no {provider}: pip uninstall onnxruntime, then pip install 'fader[gpu]'"
         )
+    return onnxruntime
+
+
+def open_on_gpu(
+    engine: OnnxRuntimeCuda, graph: Path, provider_options: Mapping[str, str]
+) -> "onnxruntime.InferenceSession":
+    """Load a graph for an engine's provider and no other.
+
+    Raises:
+        EngineError: ONNX Runtime for GPUs is missing, or cannot use a GPU here.
+    """
+    onnxruntime = require_provider(engine.provider)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     if engine.device == "cuda":
+        _load_cuda_libraries(onnxruntime)
         # Where the provider cannot take a node, or does not load, it must not go to the CPU in silence.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
         session = onnxruntime.InferenceSession(
-            bundle.graph(graph), options, providers=[(engine.provider, engine.options())]
+            graph,
+            options,
+            providers=[(engine.provider, dict(provider_options))],
+            enable_fallback=0,  # else it prints that it tries the CPU, and its error is about that
         )
     except Exception as error:  # as above
         raise EngineError(
@@ -167,3 +214,10 @@ def _open(engine: OnnxRuntimeCuda, bundle: Bundle, graph: str) -> "onnxruntime.I
             "says what is missing"
         )
     return session
+
+
+def _load_cuda_libraries(onnxruntime: Any) -> None:
+    # Those of NVIDIA's packages are in no folder that the system's loader looks into. What it cannot load it
+    # prints; the session then fails and says so.
+    with redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls()

@@ -67,7 +67,7 @@ def test_a_bundle_with_any_other_option_is_refused(
 ) -> None:
     done = fader_export(bundle_folder, *options, folder=tmp_path)
     assert done.returncode == 1
-    assert "is a bundle already, expected --triton and no other option" in done.stderr
+    assert "is a bundle already, expected --triton or --tensorrt and no other option" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

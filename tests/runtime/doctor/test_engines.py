@@ -117,10 +117,16 @@ def test_no_warning_where_the_gpu_is_used_or_there_is_none() -> None:
 def test_engines_that_run_on_a_gpu_are_known_by_name() -> None:
     gpu = {
         name
-        for name in ("onnxruntime-cpu", "openvino-bf16", "onnxruntime-cuda", "tensorrt")
+        for name in (
+            "onnxruntime-cpu",
+            "openvino-bf16",
+            "onnxruntime-cuda",
+            "onnxruntime-tensorrt",
+            "tensorrt",
+        )
         if uses_gpu(name)
     }
-    assert gpu == {"onnxruntime-cuda", "tensorrt"}
+    assert gpu == {"onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt"}
 
 
 def test_the_bundle_is_told_with_its_sliders_or_its_damage() -> None:

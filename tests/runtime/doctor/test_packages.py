@@ -12,7 +12,8 @@ from tests.runtime.doctor.outcomes import crashed, done, failed
 from fader.runtime.doctor.findings import Finding, Level, version_numbers
 from fader.runtime.doctor.gpu import Device, GpuFacts
 from fader.runtime.doctor.packages import find_library, find_optional, installed_packages
-from fader.runtime.doctor.pairings import PROVIDER, find_pairings, provider_tensorrt
+from fader.runtime.doctor.pairings import find_pairings
+from fader.runtime.pairing import PROVIDER, provider_tensorrt
 
 CPU = {"onnxruntime": "1.32.0", "openvino": "2026.4.1", "torch": "2.13.0+cpu"}
 GPU = {"onnxruntime-gpu": "1.31.1"}
