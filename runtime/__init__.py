@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fader.runtime.motion import Keyframes, Span
     from fader.runtime.pipeline import VideoProgress, VideoReport, edit_variants, edit_video
     from fader.runtime.store import LatentStore
-    from fader.runtime.video import EncodeOptions, Part
+    from fader.runtime.video import EncodeOptions, ImageSequence, Part
 
 __all__ = [
     "ENGINES",
@@ -27,6 +27,7 @@ __all__ = [
     "EncodeOptions",
     "FaceOptions",
     "ImageReport",
+    "ImageSequence",
     "Keyframes",
     "LatentStore",
     "Latents",
@@ -46,6 +47,7 @@ _HOMES = {
     "EncodeOptions": "video",
     "FaceOptions": "faces.tracking",
     "ImageReport": "images",
+    "ImageSequence": "video",
     "Keyframes": "motion",
     "LatentStore": "store",
     "Latents": "latents",

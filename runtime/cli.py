@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,21 +26,33 @@ Examples:
 
     fader-run video.mp4 --attr "Smiling=0@0s,1@2.5s" --attr Eyeglasses=1@3s-5s
 
-    fader-run holiday/ --attr Smiling=+0.3 -o smiling/
+    fader-run holiday/ "clips/*.mp4" --attr Smiling=+0.3 -o smiling/ --recursive --skip-existing
+
+    fader-run "frames/%05d.png" --fps 24 --attr Smiling=1 -o clip.gif
+
+    ffmpeg -i in.mp4 -f yuv4mpegpipe - | fader-run - --attr Smiling=1 -o - | ffmpeg -i - out.mp4
+
+    fader-run rtsp://camera/stream --attr Eyeglasses=1 -o udp://127.0.0.1:9000
 
     fader-run video.mp4 --sweep Eyeglasses=0:1:5 --preview 3 --compare side
     fader-run interview.mp4 --attr left:Smiling=1 --attr right:Eyeglasses=1
 
     fader-run --list-attrs
 """
+INPUT, MODEL, OUTPUT, FACES = "Input", "Model", "Output", "Faces"
 MANY = "Several outputs at once, comparing, a part of a video"
-MODEL, OUTPUT, FACES, STORE = "Model", "Output", "Faces", "Store: the next edit of a video is faster"
+STORE = "Store: the next edit of a video is faster"
 
 
 @app.command(epilog=EXAMPLES)
 def run_command(
-    source: Annotated[
-        Path | None, typer.Argument(metavar="INPUT", help="A video, a picture, or a folder of pictures.")
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Videos, pictures, folders of them, quoted globs; - for standard input; a camera "
+            "(rtsp://..., /dev/video0, webcam:0).",
+        ),
     ] = None,
     *,
     attr: Annotated[
@@ -52,9 +65,29 @@ def run_command(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Target; default: INPUT with .edited before its ending."),
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Target; default: INPUT with .edited before its ending. A folder for several INPUTs, - for "
+            "y4m on standard output, out/%05d.png for pictures, clip.gif, or a URL for live streams.",
+        ),
     ] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(help="Frames a second of pictures, which then make one video.", rich_help_panel=INPUT),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into folders in folders.", rich_help_panel=INPUT)
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Pass over inputs whose result is there: goes on with a batch that was stopped.",
+            rich_help_panel=INPUT,
+        ),
+    ] = False,
     edits: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +142,10 @@ def run_command(
         typer.Option(help="Quality, lower is better; default: near the source.", rich_help_panel=OUTPUT),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="The encoder's preset.", rich_help_panel=OUTPUT)] = None,
+    no_mark: Annotated[
+        bool,
+        typer.Option("--no-mark", help="Do not note in the file what was edited.", rich_help_panel=OUTPUT),
+    ] = False,
     min_face: Annotated[
         float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
     ] = 0.04,
@@ -147,12 +184,13 @@ def run_command(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")] = False,
 ) -> None:
-    """Move attributes of every face by sliders, in a video, a picture or a folder of pictures.
+    """Move attributes of every face by sliders, in videos, pictures, folders of them, or a live stream.
 
     Attributes that are not named stay as the model reads them from the face. A video keeps its resolution,
     frame rate, time stamps, audio and subtitles.
     """
     from fader.runtime import Editor, EncodeOptions, FaceOptions, LatentStore, Part
+    from fader.runtime.batch import Batch, plan
     from fader.runtime.compare import form
     from fader.runtime.edits import Edits
     from fader.runtime.job import Job, sentence
@@ -163,21 +201,23 @@ def run_command(
             _show_attributes(editor, as_json=as_json)
         return
     faces = FaceOptions(min_size=min_face, max_faces=max_faces, aligned=aligned)
-    if list_faces and source is not None:
+    if list_faces and sources:
         with Editor.open(model, engine=engine, threads=threads) as editor:
-            _show_tracks(editor, source, faces, as_json=as_json)
+            _show_tracks(editor, Path(sources[0]), faces, as_json=as_json)
         return
-    if source is None or not (attr or edits or sweep or variant):
+    if not sources or not (attr or edits or sweep or variant):
         raise typer.BadParameter(
             "name an INPUT and at least one --attr NAME=VALUE; --list-attrs shows the names"
         )
     if preview is not None and frames is not None:
         raise typer.BadParameter("--preview and --frames both name a part: leave one out")
-    encoding = EncodeOptions(codec=codec, crf=crf, preset=preset)
+    encoding = EncodeOptions(codec=codec, crf=crf, preset=preset, mark=not no_mark)
     wanted = Edits.parse(attr or (), variant or (), sweep or (), edits, faces=face or ())
     part = (
         Part.parse(frames) if frames is not None else Part.preview(preview) if preview is not None else None
     )
+    tasks = plan(sources, out, fps=fps, recursive=recursive)
+    say = partial(typer.echo, err=out == "-")  # standard output is the video's then
     store = None if no_cache else LatentStore(cache_dir, max_bytes=parse_bytes(cache_size))
     with Editor.open(model, engine=engine, threads=threads) as editor:
         wanted.check(editor.model)
@@ -191,12 +231,13 @@ def run_command(
             compare=form(compare),
             part=part,
         )
-        reports = job.do(source, out)
-    if as_json:
-        typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=2))
-    elif not quiet:
-        for report in reports:
-            typer.echo(sentence(report))
+        show = None if as_json or quiet else lambda report: say(sentence(report))
+        batch = Batch(job.do, show=show, targets=job.targets)
+        try:
+            batch.do(tasks, skip_existing=skip_existing)
+        finally:
+            if as_json and batch.outcomes:
+                say(json.dumps(batch.outcomes, default=str, indent=2))
 
 
 def _show_attributes(editor: "Editor", *, as_json: bool) -> None:

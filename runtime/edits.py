@@ -14,9 +14,12 @@ from fader.runtime.edits_file import EditsFile, read_edits
 from fader.runtime.faces.selection import for_faces
 from fader.runtime.model import Model
 from fader.runtime.motion import Motion, Values, parse
+from fader.runtime.video.sequence import is_numbered
 
-__all__ = ["Edits", "fitting", "named_path"]
+__all__ = ["EDITED", "Edits", "named_target"]
 
+EDITED = ".edited"
+"""Before the ending of results that nobody named."""
 NEXT_NAME = re.compile(r",(?=(?!\d*\.\d)[^,=@]+=)")
 """A comma before a NAME=; others are within a value, as in 0@0s,1@2s, or a place, as in 0.3,0.4:Smiling."""
 UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
@@ -79,14 +82,18 @@ class Edits:
             model.check(values)
 
 
-def named_path(path: Path, name: str) -> Path:
-    """Return a path with an output's name before its ending: out.mp4, Smiling=1 → out.Smiling=1.mp4."""
-    return path.with_name(f"{path.stem}.{fitting(name)}{path.suffix}")
+def named_target(target: str, name: str) -> str:
+    """Return a target with an output's name in it, in the place of "edited" if it has that.
 
-
-def fitting(name: str) -> str:
-    """Return a name without the characters that some file system refuses."""
-    return UNFIT.sub("-", name)
+    out.mp4 and Smiling=1 give out.Smiling=1.mp4; out/%05d.png gives out.Smiling=1/%05d.png.
+    """
+    if not name:
+        return target
+    path, fitting = Path(target), UNFIT.sub("-", name)
+    if is_numbered(target):
+        folder = path.parent.resolve()
+        return str(folder.with_name(f"{folder.name}.{fitting}") / path.name)
+    return str(path.with_name(f"{path.stem.removesuffix(EDITED)}.{fitting}{path.suffix}"))
 
 
 def _values(option: str, texts: Iterable[str]) -> dict[str, Value | Motion]:

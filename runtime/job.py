@@ -4,21 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fader.console import progress
-from fader.errors import ConfigError, MediaError
-from fader.image import IMAGE_SUFFIXES
+from fader.errors import ConfigError
+from fader.runtime.batch import Source, is_picture
 from fader.runtime.compare import Form
 from fader.runtime.editor import Editor
-from fader.runtime.edits import fitting, named_path
+from fader.runtime.edits import named_target
 from fader.runtime.faces.tracking import FaceOptions
-from fader.runtime.images import ImageReport, edit_image, images_in
+from fader.runtime.images import ImageReport, edit_image
+from fader.runtime.live import LiveReport, edit_live, stopped_by_signals
 from fader.runtime.motion import Values
 from fader.runtime.pipeline import VideoProgress, VideoReport, edit_variants
 from fader.runtime.store import LatentStore
 from fader.runtime.video import EncodeOptions, Part
+from fader.runtime.video.live_source import is_live
+from fader.runtime.video.pipes import PIPE
 
 __all__ = ["Job", "sentence"]
 
-Report = VideoReport | ImageReport
+Report = VideoReport | ImageReport | LiveReport
 
 
 class Job:
@@ -44,53 +47,65 @@ class Job:
         self._encoding, self._faces, self._store = encoding, faces, store
         self._compare, self._part = compare, part
 
-    def do(self, source: Path, out: Path | None) -> list[Report]:
-        """Edit a video, a picture, or the pictures of a folder.
+    def do(self, source: Source, target: str) -> list[Report]:
+        """Edit a video, a picture, pictures as a video, or a live stream.
+
+        Args:
+            source: As `Task.source`.
+            target: As `Task.target`; several outputs have their names in it.
 
         Raises:
-            FaderError: it cannot be done, or not for all pictures of a folder.
+            FaderError: it cannot be done.
         """
-        if not source.is_dir() and source.suffix.lower() not in IMAGE_SUFFIXES:
-            return [*self._video(source, out)]
-        if self._compare is not None or self._part is not None:
-            raise ConfigError(f"{source}: --compare, --preview and --frames are for videos; leave them out")
-        reports: list[Report] = []
-        for name, values in self._edits.items():
-            target = _target(source, out, name)
-            if source.is_dir():
-                reports += self._folder(source, target, values)
-            else:
-                reports.append(self._image(source, target, values))
-        return reports
+        if isinstance(source, str) and is_live(source):
+            return [self._live(source, target)]
+        if is_picture(source):
+            return self._images(Path(source), target)
+        return [*self._videos(source, target)]
 
-    def _folder(self, source: Path, out: Path, values: Values) -> list[Report]:
-        paths = images_in(source)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MediaError(
-                f"cannot make the folder {out}: {error.strerror}; choose another with -o"
-            ) from error
-        reports, failures = [], []
-        with progress(source.name, unit="images", total=len(paths), quiet=self._quiet) as bar:
-            for done, path in enumerate(paths, start=1):
-                try:
-                    reports.append(self._image(path, out / path.name, values))
-                except MediaError as error:
-                    failures.append(error)
-                bar.at(done)
-        if failures:
-            raise MediaError(
-                f"{len(reports)} of {len(paths)} images are edited in {out}; "
-                f"{len(failures)} could not be, the first: {failures[0]}"
+    def targets(self, target: str) -> list[str]:
+        """Return where the outputs go whose common target this is: one for each, its name in it.
+
+        Raises:
+            ConfigError: there are several, and the target takes one.
+        """
+        names = list(self._edits)
+        if names != [""] and (target == PIPE or is_live(target)):
+            raise ConfigError(f"-o {target} takes one output, found {len(names)}: name a file")
+        return [named_target(target, name) for name in names]
+
+    def _images(self, source: Path, target: str) -> list[Report]:
+        self._refuse_for_videos(source)
+        mark = bool(self._encoding.mark)
+        return [
+            edit_image(self._editor, source, Path(out), values, faces=self._faces, mark=mark)
+            for out, values in zip(self.targets(target), self._edits.values(), strict=True)
+        ]
+
+    def _live(self, source: str, target: str) -> Report:
+        self._refuse_for_videos(source)
+        if len(self._edits) > 1:
+            raise ConfigError(f"{source} is live and takes one output, found {len(self._edits)}")
+        (values,) = self._edits.values()
+        with stopped_by_signals() as stop:
+            return edit_live(
+                self._editor,
+                source,
+                target,
+                values,
+                encoding=self._encoding,
+                faces=self._faces,
+                stop=stop,
             )
-        return reports
 
-    def _image(self, source: Path, out: Path, values: Values) -> Report:
-        return edit_image(self._editor, source, out, values, faces=self._faces)
+    def _refuse_for_videos(self, source: str | Path) -> None:
+        if self._compare is not None or self._part is not None:
+            raise ConfigError(
+                f"{source}: --compare, --preview and --frames are for video files; leave them out"
+            )
 
-    def _video(self, source: Path, out: Path | None) -> list[VideoReport]:
-        with progress(source.name, unit="frames", quiet=self._quiet) as bar:
+    def _videos(self, source: Source, target: str) -> list[VideoReport]:
+        with progress(Path(source).name, unit="frames", quiet=self._quiet) as bar:
 
             def show(now: VideoProgress) -> None:
                 bar.at(now.frames, now.total)
@@ -98,7 +113,7 @@ class Job:
             return edit_variants(
                 self._editor,
                 source,
-                {_target(source, out, name): values for name, values in self._edits.items()},
+                dict(zip(self.targets(target), self._edits.values(), strict=True)),
                 encoding=self._encoding,
                 faces=self._faces,
                 store=self._store,
@@ -108,26 +123,10 @@ class Job:
             )
 
 
-def _target(source: Path, out: Path | None, name: str) -> Path:
-    """Return an output's path; `name` is "" where there is one output."""
-    if out is not None:
-        return named_path(out, name) if name else out
-    if source.is_dir():
-        return _folder_beside(source, name)
-    # GIF holds 256 colours a frame and no sound; an edited one is better off as a video.
-    suffix = ".mp4" if source.suffix.lower() == ".gif" else source.suffix
-    return named_path(source.with_suffix(suffix), name or "edited")
-
-
-def _folder_beside(source: Path, name: str) -> Path:
-    named = source.resolve() if source.name in {"", ".."} else source
-    if not named.name:
-        raise ConfigError(f"{source} has no folder beside it: name the target with -o")
-    return named.with_name(f"{named.name}.{fitting(name or 'edited')}")
-
-
 def sentence(report: Report) -> str:
     """Say in a line what was done."""
+    if isinstance(report, LiveReport):
+        return report.sentence()
     if isinstance(report, VideoReport):
         stored = f", {report.frames_from_store} frames from the store" if report.frames_from_store else ""
         return (

@@ -1,6 +1,7 @@
 """Several outputs of one edit: their targets, and packets that each of them may keep and change."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -12,36 +13,42 @@ from av.stream import Stream
 from fader.errors import ConfigError
 from fader.runtime.stages import FaceFrame
 from fader.runtime.video import EncodeOptions, VideoSource, VideoTarget
+from fader.runtime.video.frame_target import FrameTarget
+from fader.runtime.video.opening import open_target
 
 __all__ = ["Copies", "begin_at_zero", "open_targets", "share_packets"]
 
 P = TypeVar("P")
+Target = TypeVar("Target", bound="str | os.PathLike[str]")
 Copies: TypeAlias = "tuple[Packet[Stream], ...]"
 """One packet, once for each output."""
 
 
 @contextmanager
 def open_targets(
-    paths: Sequence[str | Path], source: VideoSource, encoding: EncodeOptions | None
-) -> Iterator[list[VideoTarget]]:
-    """Open a target for each path; they are finished with the body, or removed if anything fails.
+    encodings: Mapping[Target, EncodeOptions], source: VideoSource
+) -> "Iterator[list[VideoTarget | FrameTarget]]":
+    """Open targets; they are finished with the body, or removed if anything fails.
 
     Args:
-        paths: The files to be, one or more.
+        encodings: What is to be written, one or more, and how.
         source: Where the frames and packets will come from.
-        encoding: How to encode.
 
     Raises:
-        ConfigError: two paths are one file, or what `VideoTarget.open` raises.
-        MediaError: as of `VideoTarget.open`.
+        ConfigError: two are one file, or as of `open_target`.
+        MediaError: as of `open_target`.
     """
     known: set[Path] = set()
-    for path in map(Path, paths):
-        if path.resolve() in known:
-            raise ConfigError(f"{path}: is the target of two outputs; give each a file of its own")
-        known.add(path.resolve())
+    for file in map(Path, encodings):
+        if file.resolve() in known:
+            raise ConfigError(f"{file}: is the target of two outputs; give each a file of its own")
+        known.add(file.resolve())
     with ExitStack() as stack:
-        yield [stack.enter_context(VideoTarget.open(path, source, encoding)) for path in paths]
+        targets = []
+        for path, options in encodings.items():
+            targets.append(open_target(path, source, options))
+            stack.enter_context(targets[-1])
+        yield targets
 
 
 def share_packets(items: "Iterable[Packet[Stream] | P]", n: int) -> "Iterator[Copies | P]":

@@ -1,9 +1,10 @@
 """From one video file to another: decoding, faces, rendering and encoding in threads with bounded queues."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -14,17 +15,20 @@ from fader.runtime.compare import Comparison, Form
 from fader.runtime.delay import look_ahead
 from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions, Tracker
+from fader.runtime.mark import mark_of
 from fader.runtime.motion import Values
 from fader.runtime.outputs import Copies, begin_at_zero, open_targets, share_packets
 from fader.runtime.prefetch import prefetch
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
-from fader.runtime.video import EncodeOptions, Part, VideoPart, VideoSource
+from fader.runtime.video import EncodeOptions, ImageSequence, Part, VideoPart, VideoSource
+from fader.runtime.video.opening import open_source
+from fader.runtime.video.pipes import PIPE
 
 __all__ = ["VideoProgress", "VideoReport", "edit_variants", "edit_video"]
 
 T = TypeVar("T")
-Target = TypeVar("Target", bound=str | Path)
+Target = TypeVar("Target", bound="str | os.PathLike[str]")
 _Passing: TypeAlias = "FaceFrame | Copies"
 QUEUE = 8
 
@@ -83,8 +87,8 @@ class _Count:
 
 def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thing that can be said of it
     editor: Editor,
-    source: str | Path,
-    target: str | Path,
+    source: "str | os.PathLike[str]",
+    target: "str | os.PathLike[str]",
     values: Values,
     *,
     encoding: EncodeOptions | None = None,
@@ -101,8 +105,9 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
 
     Args:
         editor: The model.
-        source: Video file.
-        target: File to write; its suffix chooses the container.
+        source: Video file, - for standard input, or an `ImageSequence`.
+        target: File to write; its suffix chooses the container. Also -, for y4m on standard output, and
+            numbered pictures such as out/%05d.png.
         values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); unnamed
             attributes keep what the classifier reads from the face.
         encoding: Codec, quality and speed; by default the source's codec at a quality near the source's.
@@ -136,7 +141,7 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
 
 def edit_variants(  # noqa: PLR0913
     editor: Editor,
-    source: str | Path,
+    source: "str | os.PathLike[str]",
     variants: Mapping[Target, Values],
     *,
     encoding: EncodeOptions | None = None,
@@ -174,15 +179,16 @@ def edit_variants(  # noqa: PLR0913
     for values in variants.values():
         editor.model.check(values)
     began = time.monotonic()
+    encodings = {target: _marked(encoding, editor, values) for target, values in variants.items()}
     counts = [_Count() for _ in variants]
     with ExitStack() as stack:
-        reading = stack.enter_context(VideoSource(source) if part is None else VideoPart(source, part))
+        reading = stack.enter_context(open_source(source) if part is None else _part_of(source, part))
         comparison = Comparison(compare, reading) if compare else None
         seen = comparison.source if comparison else reading
-        targets = stack.enter_context(open_targets(list(variants), seen, encoding))
+        targets = stack.enter_context(open_targets(encodings, seen))
         threads = stack.enter_context(ExitStack())
         memory = None
-        if store is not None and part is None:
+        if store is not None and part is None and reading.path.is_file():
             memory = threads.enter_context(VideoMemory(store, reading, editor.model, faces))
         tracker = editor.tracker(faces)
         for item in _edited(editor, reading, list(variants.values()), tracker, memory, comparison, threads):
@@ -236,4 +242,18 @@ def _edited(
     if isinstance(source, VideoPart):
         rendered = begin_at_zero(rendered, source.start)
     edited: Iterator[Edited | Copies] = paste(rendered, comparison) if comparison else paste(rendered)
-    return ahead(edited, "render")
+    ready = ahead(edited, "render")
+    # Last, so first when all ends: threads that wait for the source's data could not end otherwise.
+    threads.callback(source.stop)
+    return ready
+
+
+def _part_of(source: "str | os.PathLike[str]", part: Part) -> VideoPart:
+    if not Path(source).is_file() and (isinstance(source, ImageSequence) or source == PIPE):
+        raise ConfigError(f"{os.fspath(source)}: a part is of a video file; leave out --preview and --frames")
+    return VideoPart(os.fspath(source), part)
+
+
+def _marked(encoding: EncodeOptions | None, editor: Editor, values: Values) -> EncodeOptions:
+    options = encoding or EncodeOptions()
+    return replace(options, mark=mark_of(editor.model, values)) if options.mark is True else options

@@ -103,7 +103,11 @@ def crops_of(planes: FramePlanes, faces: list[TrackedFace], size: int) -> NDArra
 
 
 def render(
-    items: Iterable[FaceFrame | P], model: Model, *outputs: Values, follow: bool = True
+    items: Iterable[FaceFrame | P],
+    model: Model,
+    *outputs: Values,
+    follow: bool = True,
+    max_waiting: int = MAX_WAITING,
 ) -> Iterator[FaceFrame | P]:
     """Compute what each face's edit changes, several frames' faces in one batch.
 
@@ -113,6 +117,7 @@ def render(
         outputs: The wanted values of each output, of all faces or of those whom a name begins with (see
             `FaceValues`); unnamed attributes, and other faces, keep the source's estimate.
         follow: Whether frames belong to one video, so that estimates are averaged over each track.
+        max_waiting: Items that wait for a batch to fill; 1 renders each frame at once.
     """
     estimates = _Estimates() if follow else None
     wanted = [FaceValues(values, model.image_size, follow=follow) for values in outputs]
@@ -121,7 +126,7 @@ def render(
     for item in items:
         waiting.append(item)
         n_faces += len(item.faces) if isinstance(item, FaceFrame) else 0
-        if n_faces >= model.max_batch or len(waiting) >= MAX_WAITING:
+        if n_faces >= model.max_batch or len(waiting) >= max_waiting:
             yield from _rendered(waiting, model, wanted, estimates)
             waiting, n_faces = [], 0
     yield from _rendered(waiting, model, wanted, estimates)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from on_gpu.machine import Machine
 from on_gpu.subjects import Array, Coder, Subject
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fader.errors import EngineError

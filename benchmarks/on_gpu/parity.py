@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from on_gpu.subjects import Array, Coder, Subject, pixels, values
 from numpy.typing import NDArray
+from on_gpu.subjects import Array, Coder, Subject, pixels, values
 
 __all__ = ["Parity", "compare", "compare_at"]
 

@@ -14,8 +14,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from on_gpu.machine import Machine
 from numpy.typing import NDArray
+from on_gpu.machine import Machine
 from torch import nn
 
 from fader.attributes import Attribute, AttributeSet

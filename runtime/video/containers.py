@@ -1,7 +1,7 @@
 """The containers that can be written, and what each of them can hold."""
 
 import io
-import os
+import tempfile
 from pathlib import Path
 
 import av
@@ -10,11 +10,24 @@ from av.stream import Stream
 
 from fader.errors import ConfigError, MediaError
 
-__all__ = ["container_format", "holds_codec", "holds_stream", "writable_path"]
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "container_format",
+    "holds_codec",
+    "holds_stream",
+    "writable_path",
+]
 
 # Only containers in which every frame's own time, the rotation and the colours survive. AVI has no frame
 # times, MPEG-TS shifts all of them.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+WRITABLE_SUFFIXES = frozenset(_FORMATS)
+"""Endings of videos that are written as they are."""
+VIDEO_SUFFIXES = WRITABLE_SUFFIXES | {
+    ".gif", ".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".wmv", ".y4m",
+}  # fmt: skip
+"""Endings by which videos are found in folders."""
 
 
 def container_format(path: Path) -> str:
@@ -57,14 +70,20 @@ def writable_path(path: Path, source: Path) -> Path:
         MediaError: it is a folder, or its folder is missing or cannot be written to.
     """
     final = path.resolve()
-    if final.exists() and final.samefile(source):
+    if final.exists() and source.exists() and final.samefile(source):
         raise ConfigError(f"{path}: is the input itself; give the output another name")
     if final.is_dir():
         raise MediaError(f"{path}: is a folder; give the name of a file")
     if not final.parent.is_dir():
         raise MediaError(f"{path}: there is no folder {final.parent}; create it first")
-    if not os.access(final.parent, os.W_OK | os.X_OK):
-        raise MediaError(f"{path}: the folder {final.parent} cannot be written to; choose another")
+    try:
+        # Tried for real: for the superuser and on special file systems the permissions tell nothing.
+        with tempfile.NamedTemporaryFile(dir=final.parent, prefix=".", suffix=".partial"):
+            pass
+    except OSError as error:
+        raise MediaError(
+            f"{path}: the folder {final.parent} cannot be written to ({error.strerror}); choose another"
+        ) from error
     return final
 
 

@@ -1,9 +1,10 @@
 """Which encoder writes a video, with which pixel format and quality."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import av
 from av.codec.codec import find_best_pix_fmt_of_list
@@ -12,11 +13,12 @@ from av.video.frame import VideoFrame
 
 from fader.errors import ConfigError
 from fader.runtime.video.containers import holds_codec
+from fader.runtime.video.hdr import hdr_options
 from fader.runtime.video.options import EncodeOptions, check_options, encoder_name, has_encoder, quality_name
 from fader.runtime.video.probe import VideoTraits
 from fader.runtime.video.source import VideoSource
 
-__all__ = ["EncoderPlan", "conform", "encoder_plans", "quiet_encoder"]
+__all__ = ["EncoderPlan", "conform", "encoder_plans", "nearest_of", "plan_with", "quiet_encoder"]
 
 # Close to the source and quick. x264 at 18 is commonly taken for visually lossless; its veryfast preset costs
 # half of medium's time, pays with size only, and leaves the processor to the networks. The others are set
@@ -73,15 +75,22 @@ def encoder_plans(source: VideoSource, options: EncodeOptions, form: str) -> Ite
         pix_fmt = _nearest_format(codec, traits)
         if pix_fmt is None:
             continue
-        becomes_yuv = _becomes_yuv(traits.pix_fmt, pix_fmt)
-        is_full = traits.color_range == 2 or traits.pix_fmt in _FULL_RANGE_TWINS
-        yield EncoderPlan(
-            codec=codec,
-            pix_fmt=pix_fmt,
-            color_range=1 if becomes_yuv else 2 if is_full else traits.color_range,
-            colorspace=6 if becomes_yuv else traits.colorspace,
-            options=_encoder_options(codec, options, traits),
-        )
+        yield plan_with(codec, pix_fmt, traits, _encoder_options(codec, options, traits))
+
+
+def plan_with(
+    codec: str, pix_fmt: str, traits: VideoTraits, options: Mapping[str, str] = MappingProxyType({})
+) -> EncoderPlan:
+    """Plan to encode a stream in another pixel format; range and matrix follow from it."""
+    becomes_yuv = _becomes_yuv(traits.pix_fmt, pix_fmt)
+    is_full = traits.color_range == 2 or traits.pix_fmt in _FULL_RANGE_TWINS
+    return EncoderPlan(
+        codec=codec,
+        pix_fmt=pix_fmt,
+        color_range=1 if becomes_yuv else 2 if is_full else traits.color_range,
+        colorspace=6 if becomes_yuv else traits.colorspace,
+        options=options,
+    )
 
 
 def conform(frame: VideoFrame, plan: EncoderPlan) -> VideoFrame:
@@ -139,6 +148,9 @@ def _encoder_options(codec: str, options: EncodeOptions, traits: VideoTraits) ->
     if codec == "libvpx":
         # VP8's constant quality is bounded by a bit rate; four bits a pixel at 30 frames/s never binds.
         chosen["b"] = str(traits.width * traits.height * 4 * 30)
+    hdr = None if traits.hdr is None else hdr_options(codec, traits.hdr)
+    if hdr is not None and hdr[1]:
+        chosen[hdr[0]] = ":".join(filter(None, (chosen.get(hdr[0]), hdr[1])))
     if options.crf is not None:
         chosen[quality_name(codec)] = f"{options.crf:g}"
     if options.preset is not None:
@@ -149,7 +161,12 @@ def _encoder_options(codec: str, options: EncodeOptions, traits: VideoTraits) ->
 def _nearest_format(codec: str, traits: VideoTraits) -> str | None:
     offered = [item.name for item in av.Codec(codec, "w").video_formats or []]
     formats = [name for name in offered if _fits(codec, name, traits)]
-    if traits.pix_fmt in formats or not offered:
+    return nearest_of(formats, traits) if offered else traits.pix_fmt
+
+
+def nearest_of(formats: Sequence[str], traits: VideoTraits) -> str | None:
+    """Choose the pixel format that loses least of a stream's; None where there are none."""
+    if traits.pix_fmt in formats:
         return traits.pix_fmt
     twin = _FULL_RANGE_TWINS.get(traits.pix_fmt)
     if twin in formats:

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from fader.errors import ConfigError
 from fader.runtime.video.containers import holds_stream
 from fader.runtime.video.encoder import EncoderPlan
+from fader.runtime.video.hdr import HDR_ENCODERS
 from fader.runtime.video.source import VideoSource
 
 __all__ = [
@@ -115,9 +116,12 @@ def add_copy(container: OutputContainer, template: Stream) -> Stream:
     return stream
 
 
-def copy_description(container: OutputContainer, source: VideoSource) -> None:
-    """Copy the file's metadata and chapters."""
+def copy_description(container: OutputContainer, source: VideoSource, mark: str | bool = False) -> None:
+    """Copy the file's metadata and chapters, and add a line to its comment."""
     container.metadata.update(_lasting(source.container.metadata))
+    if isinstance(mark, str):
+        key = next((key for key in container.metadata if key.lower() == "comment"), "comment")
+        container.metadata[key] = "\n".join(filter(None, (container.metadata.get(key), mark)))
     if source.chapters:
         container.set_chapters(source.chapters)
 
@@ -134,6 +138,8 @@ def warn_of_losses(source: VideoSource, path: Path, form: str, plan: EncoderPlan
         _log.warning(
             "%s: %s in %s cannot keep pixels of shape %s; use .mp4 or libx264", path, plan.codec, form, shape
         )
+    if traits.hdr is not None and plan.codec not in HDR_ENCODERS:
+        _log.warning("%s: %s cannot keep HDR10 metadata; use libx265 or libsvtav1", path, plan.codec)
     for name in traits.unwritable:
         _log.warning("%s: %s metadata cannot be written and is left out", path, name)
     if traits.interlaced:

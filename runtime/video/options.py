@@ -30,6 +30,9 @@ class EncodeOptions:
     """Constant quality on the encoder's own scale (x264: 0 best to 51 worst); None is near the source."""
     preset: str | None = None
     """The encoder's speed preset, e.g. `medium`; None is a fast one."""
+    mark: str | bool = True
+    """A line to be added to the file's comment; True lets `edit_video` say there what was edited by which
+    model, False adds nothing."""
 
     def __post_init__(self) -> None:
         if self.crf is not None and not (math.isfinite(self.crf) and 0 <= self.crf <= 63):

@@ -20,12 +20,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from fader.errors import MediaError
+from fader.runtime.video.hdr import HdrMetadata, read_hdr
 
-__all__ = ["VideoTraits", "decode_error", "main_stream", "open_media", "read_traits", "reason"]
+__all__ = ["VideoTraits", "decode_error", "main_stream", "open_media", "read_traits", "reason", "traits_of"]
 
 _LOST_SIDE_DATA = {
-    SideDataType.MASTERING_DISPLAY_METADATA: "HDR mastering display",
-    SideDataType.CONTENT_LIGHT_LEVEL: "HDR light level",
     SideDataType.DOVI_METADATA: "Dolby Vision",
     SideDataType.DYNAMIC_HDR_PLUS: "HDR10+",
 }
@@ -57,6 +56,8 @@ class VideoTraits:
     """H.273 matrix coefficients (2 is unknown, 0 is RGB)."""
     interlaced: bool
     """Whether the first frame is interlaced."""
+    hdr: HdrMetadata | None
+    """HDR10 metadata of the first frame; None where it has none."""
     unwritable: tuple[str, ...]
     """Names of properties that were found and that no encoder here can write."""
 
@@ -128,13 +129,14 @@ def read_traits(container: InputContainer, stream: VideoStream, path: Path) -> V
     try:
         for packet in container.demux(stream):
             for frame in packet.decode():
-                return _traits(frame, stream)
+                return traits_of(frame, stream)
     except av.FFmpegError as error:
         raise decode_error(path, error, None) from error
     raise MediaError(f"{path}: has a video stream but no frame in it; expected at least one")
 
 
-def _traits(frame: VideoFrame, stream: VideoStream) -> VideoTraits:
+def traits_of(frame: VideoFrame, stream: VideoStream) -> VideoTraits:
+    """Note what a stream's first frame shows."""
     ratio = stream.sample_aspect_ratio
     side_data = {item.type: item for item in cast("Iterable[SideData]", frame.side_data)}
     matrix = side_data.get(SideDataType.DISPLAYMATRIX)
@@ -150,5 +152,6 @@ def _traits(frame: VideoFrame, stream: VideoStream) -> VideoTraits:
         color_trc=int(frame.color_trc),
         colorspace=int(frame.colorspace),
         interlaced=frame.interlaced_frame,
+        hdr=read_hdr(side_data),
         unwritable=tuple(name for kind, name in _LOST_SIDE_DATA.items() if kind in side_data),
     )

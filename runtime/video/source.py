@@ -65,6 +65,9 @@ class VideoSource:
         """Close the file. Iterators from `items` stay usable: each has opened the file itself."""
         self.container.close()
 
+    def stop(self) -> None:
+        """End a read that waits for data, from another thread; a file's never does."""
+
     @property
     def width(self) -> int:
         """Columns of the stored picture, before any rotation; pixels."""

@@ -56,13 +56,7 @@ class VideoTarget:
         self.path = path
         self.plan = plan
         self._partial = path.with_name(f".{path.stem[:64]}.{secrets.token_hex(4)}.partial")
-        self._container: OutputContainer | None = av.open(
-            f"file:{self._partial}",
-            "w",
-            format=form,
-            container_options=muxer_options(form, source),
-            metadata_errors="surrogateescape",
-        )
+        self._container: OutputContainer | None = self._opened(form, source)
         self._stream: VideoStream
         self._copies: dict[int, Stream] = {}
         self._last_pts: int | None = None
@@ -92,7 +86,7 @@ class VideoTarget:
         for plan in encoder_plans(source, options or EncodeOptions(), form):
             target = cls(final, source, plan, form)
             try:
-                target._start(source, fitting)
+                target._start(source, fitting, options)
             except MediaError as error:
                 target.abort()
                 failure = error
@@ -104,7 +98,7 @@ class VideoTarget:
                 return target
         raise failure
 
-    def _start(self, source: VideoSource, fitting: frozenset[int]) -> None:
+    def _start(self, source: VideoSource, fitting: frozenset[int], options: EncodeOptions | None) -> None:
         container = self._open_container()
         try:
             for stream in source.container.streams:
@@ -112,7 +106,7 @@ class VideoTarget:
                     self._stream = add_main_stream(container, source, self.plan)
                 elif stream.index in fitting:
                     self._copies[stream.index] = add_copy(container, stream)
-            copy_description(container, source)
+            copy_description(container, source, options.mark if options else False)
             with quiet_encoder(self.plan.codec):
                 container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
@@ -121,6 +115,18 @@ class VideoTarget:
                 f"{self.plan.pix_fmt} into {container.format.name} ({reason(error)}); "
                 "choose another codec or container"
             ) from error
+
+    def _opened(self, form: str, source: VideoSource) -> OutputContainer:
+        return av.open(
+            f"file:{self._partial}",
+            "w",
+            format=form,
+            container_options=muxer_options(form, source),
+            metadata_errors="surrogateescape",
+        )
+
+    def _publish(self) -> None:
+        self._partial.replace(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +174,7 @@ class VideoTarget:
                 raise MediaError(f"{self.path}: no frame was written; expected at least one")
             self._mux(self._container, None)
             self._container.close()
-            self._partial.replace(self.path)
+            self._publish()
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from error
         else:

@@ -1,6 +1,7 @@
 """Images as arrays: files, the networks' value range, and sheets of several images for people to look at."""
 
 import os
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "from_model",
     "read_image",
     "sheet",
+    "swap_red_blue",
     "to_model",
     "write_image",
 ]
@@ -29,6 +31,8 @@ JPEG = frozenset({".jpg", ".jpeg"})
 JPEG_QUALITY = 95
 DEEP = frozenset({".png", ".tif", ".tiff"})
 """Formats that are written with 16 bits."""
+NOTED = JPEG | {".png", ".webp"}
+"""Formats that are written with a note."""
 
 
 def to_model(images_NHWC: NDArray[Any]) -> NDArray[np.float32]:
@@ -111,12 +115,13 @@ def read_image(path: Path) -> NDArray[Any]:
         raise MediaError(str(error)) from error
 
 
-def write_image(path: Path, image: NDArray[Any]) -> None:
+def write_image(path: Path, image: NDArray[Any], *, note: str | None = None) -> None:
     """Write an image, beside the target first and renamed when whole; the suffix chooses the format.
 
     Args:
         path: Target; its folder must exist. JPEG is written at quality 95, without alpha.
         image: (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16; formats of 8 bits take the upper ones.
+        note: ASCII text for the EXIF image description; TIFF and BMP do not hold it.
 
     Raises:
         ConfigError: the suffix is not an image format's.
@@ -132,8 +137,13 @@ def write_image(path: Path, image: NDArray[Any]) -> None:
     if image.dtype == np.uint16 and suffix not in DEEP:
         image = (image >> 8).astype(np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in JPEG else []
+    pixels = swap_red_blue(np.ascontiguousarray(image))
     try:
-        whole, content = cv2.imencode(suffix, swap_red_blue(np.ascontiguousarray(image)), options)
+        if note is not None and suffix in NOTED:
+            kinds, notes = [cv2.IMAGE_METADATA_EXIF], [np.frombuffer(_exif(note), np.uint8)]
+            whole, content = cv2.imencodeWithMetadata(suffix, pixels, kinds, notes, options)
+        else:
+            whole, content = cv2.imencode(suffix, pixels, options)
     except cv2.error:  # more pixels than the format holds
         whole = False
     if not whole:
@@ -147,6 +157,16 @@ def write_image(path: Path, image: NDArray[Any]) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _exif(note: str) -> bytes:
+    """Return an EXIF block whose only field is the image description.
+
+    Source: Exif 2.3, section 4.6.2, tag 0x010E.
+    """
+    text = note.encode("ascii", "backslashreplace") + b"\0"
+    # header, one entry of type ASCII whose value lies behind the table, no next table
+    return struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x010E, 2, len(text), 26, 0) + text
 
 
 def swap_red_blue(image: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from on_gpu import contenders, runs
 from on_gpu.cli import RESULTS
 from on_gpu.contenders import Contender, Offer, by_torch
@@ -20,8 +22,6 @@ from on_gpu.report import Report, file_name, write_report
 from on_gpu.runs import Settings, run_subject
 from on_gpu.subjects import Coder, Subject, pixels, shipped_subject, values
 from on_gpu.timing import time_calls
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fader.errors import EngineError
 from fader.export import DecoderGraph, EncoderGraph

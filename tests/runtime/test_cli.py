@@ -144,7 +144,7 @@ def test_a_bad_image_in_a_folder_is_said_and_the_others_are_edited(run: Run, tmp
     write_image(pictures / "b.png", portrait(SIZE))
     done = run(pictures, "--attr", "Smiling=3")
     assert done.code == 1
-    assert "1 of 2 images are edited" in done.err
+    assert "1 of 2 inputs are edited" in done.err
     assert "a.png" in done.err
     assert files(tmp_path / "holiday.edited") == ["b.png"]
 
@@ -444,9 +444,14 @@ def test_pictures_have_several_outputs_too_and_no_parts(run: Run, tmp_path: Path
         run(tmp_path / "in" / "a.png", "--sweep", "Smiling=1:3:2", "-o", tmp_path / "b.png", "-q").code == 0
     )
     assert run(tmp_path / "in", "--sweep", "Smiling=1:3:2", "-q").code == 0
-    assert files(tmp_path) == ["a.png"] * 3 + ["b.Smiling=1.png", "b.Smiling=3.png"]
-    assert (tmp_path / "in.Smiling=3" / "a.png").read_bytes() == (tmp_path / "b.Smiling=3.png").read_bytes()
-    refused(run(tmp_path / "in", "--attr", "Smiling=1", "--compare", "side"), "are for videos")
+    assert files(tmp_path) == [
+        *("a.Smiling=1.png", "a.Smiling=3.png", "a.png"),
+        *("b.Smiling=1.png", "b.Smiling=3.png"),
+    ]
+    made = tmp_path / "in.edited" / "a.Smiling=3.png"
+    assert made.read_bytes() == (tmp_path / "b.Smiling=3.png").read_bytes()
+    assert run(tmp_path / "in", "--sweep", "Smiling=1:3:2", "--skip-existing").out == ""
+    refused(run(tmp_path / "in" / "a.png", "--attr", "Smiling=1", "--compare", "side"), "are for video")
 
 
 def test_a_part_is_named_once(run: Run, folder: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fader.errors import ConfigError
 from fader.runtime import Editor, Keyframes, Span
-from fader.runtime.edits import Edits, named_path
+from fader.runtime.edits import Edits, named_target
 from fader.runtime.edits_file import read_edits
 from fader.runtime.motion import parse
 
@@ -152,5 +152,8 @@ def test_outputs_of_one_name_are_refused(file: Path) -> None:
 
 
 def test_names_become_files_that_every_system_takes() -> None:
-    assert named_path(Path("a/in.v2.mp4"), "Smiling=0.5") == Path("a/in.v2.Smiling=0.5.mp4")
-    assert named_path(Path("in.mp4"), "Smiling=1@1:02-1:05,../x") == Path("in.Smiling=1@1-02-1-05,..-x.mp4")
+    assert named_target("a/in.v2.mp4", "Smiling=0.5") == "a/in.v2.Smiling=0.5.mp4"
+    assert named_target("in.mp4", "Smiling=1@1:02-1:05,../x") == "in.Smiling=1@1-02-1-05,..-x.mp4"
+    assert named_target("in.edited.mp4", "Smiling=0.5") == "in.Smiling=0.5.mp4"
+    assert named_target("/out/%05d.png", "Smiling=0.5") == "/out.Smiling=0.5/%05d.png"
+    assert named_target("in.edited.mp4", "") == "in.edited.mp4"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from tests.runtime.scenes import frame_of, inside_crops, portrait
 from fader.errors import ConfigError, MediaError
 from fader.image import read_image, write_image
 from fader.runtime import Editor, FaceOptions, ImageReport, edit_image
-from fader.runtime.images import images_in
 from fader.runtime.video.planes import FramePlanes
 
 STRONG = {"Smiling": 3.0}
@@ -92,15 +92,18 @@ def test_bad_inputs_are_refused_and_leave_nothing(editor: Editor, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "bad.png"]
 
 
-def test_images_of_a_folder_come_in_order_of_name_and_nothing_else_does(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "notes.txt", "c.mp4"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in images_in(tmp_path)] == ["a.png", "b.JPG"]
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_picture_notes_what_was_edited(editor: Editor, tmp_path: Path, suffix: str) -> None:
+    write_image(tmp_path / "a.png", portrait(SIZE))
+    target = tmp_path / f"out{suffix}"
+    edit_image(editor, tmp_path / "a.png", target, STRONG)
+    _, kinds, notes = cv2.imreadWithMetadata(str(target), cv2.IMREAD_UNCHANGED)
+    assert kinds == [cv2.IMAGE_METADATA_EXIF]
+    assert f"Smiling=3; model tiny {editor.model.bundle.id[:12]}".encode() in notes[0].tobytes()
+    assert (read_image(target)[..., :3].shape) == (240, 320, 3)
 
 
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"holds no image: expected files ending in \.bmp"):
-        images_in(tmp_path)
-    with pytest.raises(MediaError, match="cannot read the folder"):
-        images_in(tmp_path / "missing")
+def test_a_picture_notes_nothing_where_that_is_not_wanted(editor: Editor, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", portrait(SIZE))
+    edit_image(editor, tmp_path / "a.png", tmp_path / "out.png", STRONG, mark=False)
+    assert b"fader" not in (tmp_path / "out.png").read_bytes()
