@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from fader.runtime.images import ImageReport, edit_image
     from fader.runtime.latents import Latents
     from fader.runtime.motion import Keyframes, Span
-    from fader.runtime.pipeline import VideoProgress, VideoReport, edit_variants, edit_video
+    from fader.runtime.pipeline import edit_variants, edit_video
+    from fader.runtime.reports import VideoProgress, VideoReport
     from fader.runtime.store import LatentStore
     from fader.runtime.video import EncodeOptions, ImageSequence, Part
 
@@ -54,8 +55,8 @@ _HOMES = {
     "Part": "video",
     "Span": "motion",
     "TrackedFace": "faces.tracking",
-    "VideoProgress": "pipeline",
-    "VideoReport": "pipeline",
+    "VideoProgress": "reports",
+    "VideoReport": "reports",
     "edit_image": "images",
     "edit_variants": "pipeline",
     "edit_video": "pipeline",

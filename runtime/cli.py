@@ -146,6 +146,14 @@ def run_command(
         bool,
         typer.Option("--no-mark", help="Do not note in the file what was edited.", rich_help_panel=OUTPUT),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep a video's finished parts until it is whole, and go on from those of a stopped run.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     min_face: Annotated[
         float, typer.Option(help="Smallest face, as a share of the longer side.", rich_help_panel=FACES)
     ] = 0.04,
@@ -230,6 +238,7 @@ def run_command(
             quiet=quiet or as_json,
             compare=form(compare),
             part=part,
+            resume=resume,
         )
         show = None if as_json or quiet else lambda report: say(sentence(report))
         batch = Batch(job.do, show=show, targets=job.targets)

@@ -6,7 +6,7 @@ with Editor.open() as editor:
         show(editor.decode(latents, {"Smiling": smile}))
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -40,7 +40,9 @@ MAX_BATCH = 8
 class Editor:
     """A loaded model and everything that edits pictures with it.
 
-    encode and decode may be called from several threads; edit and stream each use detectors of their own.
+    Threads may share it: encode, decode, crops, edit, edit_frames, stream and astream may run at once and
+    give what they give alone. Each iterator that they return is for one thread at a time; `close` is for
+    when all are done.
     """
 
     def __init__(self, model: Model) -> None:
@@ -219,27 +221,55 @@ class Editor:
         return paste(render(with_faces(), self.model, values, follow=False))
 
     def stream(
-        self, frames: "Iterable[av.VideoFrame]", values: Values, *, rotation: int = 0
-    ) -> "Iterator[av.VideoFrame]":
+        self, frames: "Iterable[Any]", values: Values, *, rotation: int = 0, rate: float = 25
+    ) -> "Iterator[Any]":
         """Edit the frames of one video as they come.
 
         Args:
-            frames: Decoded frames in display order, any pixel format, with time stamps. They are not changed:
-                a frame that is edited is copied first.
+            frames: Decoded frames in display order: `av.VideoFrame` of any pixel format, with time stamps, or
+                (H, W, 3) uint8 RGB, NumPy arrays or anything on the CPU with `__dlpack__`. They are not
+                changed: a frame that is edited is copied first.
             values: As for `decode`.
             rotation: Degrees counter-clockwise by which frames are turned for display: 0, 90, 180 or 270.
+            rate: Arrays in a second, since they carry no time.
 
         Yields:
-            The frames in the same order, format and with the same time stamps, up to 16 frames late.
+            For each frame, in the same order and up to 16 frames late: an `av.VideoFrame` of its format and
+            time stamp, for an array an (H, W, 3) uint8 RGB array.
 
         Raises:
-            ConfigError: an attribute is unknown, or a value is not finite.
+            ConfigError: an attribute is unknown, a value is not finite, or an array has another form.
         """
         from fader.runtime.stages import find_faces, paste, render  # noqa: PLC0415
+        from fader.runtime.streams import edit_mixed  # noqa: PLC0415
 
         self.model.check(values)
-        found = find_faces(frames, self._tracker(self._detector()), self.image_size, rotation=rotation)
-        return (done.frame for done in paste(render(found, self.model, values)))
+        tracker = self._tracker(self._detector())
+
+        def edit(incoming: "Iterator[av.VideoFrame]") -> "Iterator[av.VideoFrame]":
+            found = find_faces(incoming, tracker, self.image_size, rotation=rotation)
+            return (done.frame for done in paste(render(found, self.model, values)))
+
+        return edit_mixed(frames, edit, lambda array: _planes(_array(array)).frame, rate)
+
+    def astream(
+        self,
+        frames: "Iterable[Any] | AsyncIterable[Any]",
+        values: Values,
+        *,
+        rotation: int = 0,
+        rate: float = 25,
+    ) -> "AsyncGenerator[Any, None]":
+        """Edit as `stream`, in a thread: `async for frame in editor.astream(frames, values)`.
+
+        Arguments and frames are those of `stream`; `frames` may be an async iterable, too, which is read in
+        the loop (an ordinary one in the thread). A few edited frames wait at most. Cancelling the task, or
+        `aclose`, stops the thread after the frame that it is at.
+        """
+        from fader.runtime.streams import edit_async  # noqa: PLC0415
+
+        self.model.check(values)
+        return edit_async(frames, lambda items: self.stream(items, values, rotation=rotation, rate=rate))
 
     def tracker(self, options: "FaceOptions | None" = None) -> "Tracker":
         """Return a new tracker for one video, with the bundle's detector and template."""

@@ -13,7 +13,8 @@ from fader.runtime.faces.tracking import FaceOptions
 from fader.runtime.images import ImageReport, edit_image
 from fader.runtime.live import LiveReport, edit_live, stopped_by_signals
 from fader.runtime.motion import Values
-from fader.runtime.pipeline import VideoProgress, VideoReport, edit_variants
+from fader.runtime.pipeline import edit_variants
+from fader.runtime.reports import VideoProgress, VideoReport
 from fader.runtime.store import LatentStore
 from fader.runtime.video import EncodeOptions, Part
 from fader.runtime.video.live_source import is_live
@@ -27,7 +28,7 @@ Report = VideoReport | ImageReport | LiveReport
 class Job:
     """One call's inputs, whatever kind they are."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a call can say
         self,
         editor: Editor,
         edits: Mapping[str, Values],
@@ -38,12 +39,14 @@ class Job:
         quiet: bool,
         compare: Form | None = None,
         part: Part | None = None,
+        resume: bool = False,
     ) -> None:
         """Take what does not depend on the input.
 
-        edits: the outputs' values by name, "" for one alone; quiet: without progress bars.
+        edits: the outputs' values by name, "" for one alone; quiet: without progress bars; compare, part and
+        resume as for `edit_video`.
         """
-        self._editor, self._edits, self._quiet = editor, edits, quiet
+        self._editor, self._edits, self._quiet, self._resume = editor, edits, quiet, resume
         self._encoding, self._faces, self._store = encoding, faces, store
         self._compare, self._part = compare, part
 
@@ -99,9 +102,9 @@ class Job:
             )
 
     def _refuse_for_videos(self, source: str | Path) -> None:
-        if self._compare is not None or self._part is not None:
+        if self._compare is not None or self._part is not None or self._resume:
             raise ConfigError(
-                f"{source}: --compare, --preview and --frames are for video files; leave them out"
+                f"{source}: --compare, --preview, --frames and --resume are for video files; leave them out"
             )
 
     def _videos(self, source: Source, target: str) -> list[VideoReport]:
@@ -119,6 +122,7 @@ class Job:
                 store=self._store,
                 compare=self._compare,
                 part=self._part,
+                resume=self._resume,
                 on_progress=show,
             )
 
@@ -129,6 +133,7 @@ def sentence(report: Report) -> str:
         return report.sentence()
     if isinstance(report, VideoReport):
         stored = f", {report.frames_from_store} frames from the store" if report.frames_from_store else ""
+        stored += f", {report.frames_resumed} frames written before" if report.frames_resumed else ""
         return (
             f"{report.target}: a face edited in {report.frames_edited} of {report.frames} frames "
             f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks{stored}), "

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,75 +14,29 @@ from fader.errors import ConfigError
 from fader.runtime.compare import Comparison, Form
 from fader.runtime.delay import look_ahead
 from fader.runtime.editor import Editor
-from fader.runtime.faces.tracking import FaceOptions, Tracker
+from fader.runtime.faces.tracking import FaceOptions
 from fader.runtime.mark import mark_of
 from fader.runtime.motion import Values
 from fader.runtime.outputs import Copies, begin_at_zero, open_targets, share_packets
 from fader.runtime.prefetch import prefetch
+from fader.runtime.reports import Count, VideoProgress, VideoReport
+from fader.runtime.resume import open_segmented, own_store, pass_finished
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
-from fader.runtime.video import EncodeOptions, ImageSequence, Part, VideoPart, VideoSource
+from fader.runtime.timings import Clock
+from fader.runtime.video import EncodeOptions, ImageSequence, Part, VideoPart, VideoSource, VideoTarget
+from fader.runtime.video.containers import WRITABLE_SUFFIXES
+from fader.runtime.video.frame_target import FrameTarget
 from fader.runtime.video.opening import open_source
 from fader.runtime.video.pipes import PIPE
+from fader.runtime.video.segmented import SegmentedTarget
 
-__all__ = ["VideoProgress", "VideoReport", "edit_variants", "edit_video"]
+__all__ = ["edit_variants", "edit_video"]
 
 T = TypeVar("T")
 Target = TypeVar("Target", bound="str | os.PathLike[str]")
 _Passing: TypeAlias = "FaceFrame | Copies"
 QUEUE = 8
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoProgress:
-    """How far a video is; given to `on_progress` after every frame."""
-
-    frames: int
-    """Frames written."""
-    total: int | None
-    """Frames in all, as the container says; None if it does not."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoReport:
-    """What was done to a video."""
-
-    source: Path
-    """The file read."""
-    target: Path
-    """The file written."""
-    frames: int
-    """Frames written, as many as were read."""
-    frames_with_faces: int
-    """Frames in which a face was found."""
-    frames_edited: int
-    """Frames in which a pixel changed."""
-    faces: int
-    """Faces found, summed over frames."""
-    faces_edited: int
-    """Faces whose pixels changed, summed over frames."""
-    tracks: int
-    """Different faces that were followed."""
-    seconds: float
-    """Time taken, by all outputs together."""
-    engine: str
-    """The engine that rendered."""
-    frames_from_store: int = 0
-    """Frames whose faces and latents an earlier edit had stored."""
-
-
-class _Count:
-    def __init__(self) -> None:
-        self.frames = self.with_faces = self.edited = self.faces = self.faces_edited = 0
-        self.tracks: set[int] = set()
-
-    def add(self, done: Edited) -> None:
-        self.frames += 1
-        self.with_faces += bool(done.faces)
-        self.edited += bool(done.n_edited)
-        self.faces += len(done.faces)
-        self.faces_edited += done.n_edited
-        self.tracks.update(face.track for face in done.faces)
 
 
 def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thing that can be said of it
@@ -96,6 +50,7 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
     store: LatentStore | None = None,
     compare: Form | None = None,
     part: Part | None = None,
+    resume: bool = False,
     on_progress: Callable[[VideoProgress], None] = lambda _: None,
 ) -> VideoReport:
     """Edit every face in a video; everything else of it is kept.
@@ -118,6 +73,9 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
             to and fro between them; None for the edit alone.
         part: Which frames are edited and written, with what is heard and read in their time; None for all. A
             part does without the store. Times in `values` stay those of the source.
+        resume: Whether to keep finished segments, in a hidden folder beside the target, until it is whole,
+            and to go on from those of an earlier call with the same arguments, however it ended. Those of
+            other arguments are removed, with a warning. The file has a key frame every 250 frames at least.
         on_progress: Called in this thread after every frame; what it raises stops the work, without a file.
 
     Raises:
@@ -134,6 +92,7 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
         store=store,
         compare=compare,
         part=part,
+        resume=resume,
         on_progress=on_progress,
     )
     return report
@@ -149,6 +108,7 @@ def edit_variants(  # noqa: PLR0913
     store: LatentStore | None = None,
     compare: Form | None = None,
     part: Part | None = None,
+    resume: bool = False,
     on_progress: Callable[[VideoProgress], None] = lambda _: None,
 ) -> list[VideoReport]:
     """Edit a video in several ways at once: it is decoded, searched for faces and encoded to latents once.
@@ -164,6 +124,7 @@ def edit_variants(  # noqa: PLR0913
         store: Where faces and latents are kept.
         compare: How the source is shown beside the edit.
         part: Which frames.
+        resume: Whether to go on with a run that was stopped; of one variant alone.
         on_progress: Called in this thread after every frame that is in all outputs.
 
     Returns:
@@ -178,28 +139,42 @@ def edit_variants(  # noqa: PLR0913
         raise ConfigError("found no variant: expected a target with values, or more")
     for values in variants.values():
         editor.model.check(values)
-    began = time.monotonic()
-    encodings = {target: _marked(encoding, editor, values) for target, values in variants.items()}
-    counts = [_Count() for _ in variants]
+    began, clock = time.monotonic(), Clock()
+    counts = [Count() for _ in variants]
     with ExitStack() as stack:
         reading = stack.enter_context(open_source(source) if part is None else _part_of(source, part))
         comparison = Comparison(compare, reading) if compare else None
-        seen = comparison.source if comparison else reading
-        targets = stack.enter_context(open_targets(encodings, seen))
+        encodings = {target: _marked(encoding, editor, values) for target, values in variants.items()}
+        segments: SegmentedTarget | None = None
+        targets: list[VideoTarget | FrameTarget]
+        if resume:
+            target, values = _only(variants, reading, simple=comparison is None and part is None)
+            segments = stack.enter_context(
+                open_segmented(Path(target), reading, editor, values, encoding=encodings[target], faces=faces)
+            )
+            targets, store = [segments], store or own_store(segments)
+        else:
+            targets = stack.enter_context(
+                open_targets(encodings, comparison.source if comparison else reading)
+            )
+        way = _Way(editor, reading, list(variants.values()), faces, comparison, segments)
         threads = stack.enter_context(ExitStack())
         memory = None
         if store is not None and part is None and reading.path.is_file():
             memory = threads.enter_context(VideoMemory(store, reading, editor.model, faces))
-        tracker = editor.tracker(faces)
-        for item in _edited(editor, reading, list(variants.values()), tracker, memory, comparison, threads):
-            if isinstance(item, Edited):
-                targets[item.output].write(item.frame)
-                counts[item.output].add(item)
-                if item.output == len(targets) - 1:
-                    on_progress(VideoProgress(frames=counts[-1].frames, total=reading.frame_count))
-            else:
-                for target, packet in zip(targets, item, strict=True):
-                    target.write(packet)
+        items = way.edited(memory, threads, clock)
+        with clock.stage("write").inside:
+            for item in items:
+                if isinstance(item, Edited):
+                    if segments is not None:
+                        segments.note(item.n_edited)
+                    targets[item.output].write(item.frame)
+                    counts[item.output].add(item)
+                    if item.output == len(targets) - 1:
+                        on_progress(VideoProgress(frames=counts[-1].frames, total=reading.frame_count))
+                else:
+                    for writing, packet in zip(targets, item, strict=True):
+                        writing.write(packet)
     return [
         VideoReport(
             source=Path(source),
@@ -209,49 +184,70 @@ def edit_variants(  # noqa: PLR0913
             frames_edited=count.edited,
             faces=count.faces,
             faces_edited=count.faces_edited,
-            tracks=len(count.tracks),
+            tracks=count.tracks,
             seconds=time.monotonic() - began,
             engine=editor.engine_name,
             frames_from_store=memory.n_recalled if memory else 0,
+            frames_resumed=count.resumed,
+            timings=clock.read(),
         )
         for target, count in zip(variants, counts, strict=True)
     ]
 
 
-def _edited(
-    editor: Editor,
-    source: VideoSource,
-    variants: Sequence[Values],
-    tracker: Tracker,
-    memory: VideoMemory | None,
-    comparison: Comparison | None,
-    threads: ExitStack,
-) -> "Iterator[Edited | Copies]":
-    def ahead(items: Iterable[T], name: str) -> Iterator[T]:
-        return threads.enter_context(prefetch(items, QUEUE, name=f"fader-{name}"))
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What frames go through, from one source to one or more outputs."""
 
-    decoded: Iterator[VideoFrame | Copies] = share_packets(source.items(), len(variants))
-    known: Iterator[VideoFrame | _Passing] = ahead(decoded, "decode")
-    if memory is not None:
-        known = memory.recall(known, tracker)
-    found: Iterator[_Passing] = find_faces(known, tracker, None, rotation=source.rotation)
-    found = look_ahead(found, editor.image_size)
-    rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, *variants)
-    if memory is not None:
-        rendered = memory.record(rendered)
-    if isinstance(source, VideoPart):
-        rendered = begin_at_zero(rendered, source.start)
-    edited: Iterator[Edited | Copies] = paste(rendered, comparison) if comparison else paste(rendered)
-    ready = ahead(edited, "render")
-    # Last, so first when all ends: threads that wait for the source's data could not end otherwise.
-    threads.callback(source.stop)
-    return ready
+    editor: Editor
+    source: VideoSource
+    variants: list[Values]
+    faces: FaceOptions | None
+    comparison: Comparison | None
+    segments: SegmentedTarget | None
+
+    def edited(
+        self, memory: VideoMemory | None, threads: ExitStack, clock: Clock
+    ) -> "Iterator[Edited | Copies]":
+        def ahead(items: Iterable[T], name: str) -> Iterator[T]:
+            return threads.enter_context(prefetch(items, QUEUE, name=f"fader-{name}", clock=clock))
+
+        editor, source = self.editor, self.source
+        tracker = editor.tracker(self.faces)
+        decoded: Iterator[VideoFrame | Copies] = share_packets(source.items(), len(self.variants))
+        known: Iterator[VideoFrame | _Passing] = ahead(decoded, "decode")
+        if memory is not None:
+            known = memory.recall(known, tracker)
+        found: Iterator[_Passing] = find_faces(known, tracker, None, rotation=source.rotation)
+        found = look_ahead(found, editor.image_size)
+        if self.segments is not None:
+            found = pass_finished(found, self.segments)
+        rendered: Iterator[_Passing] = render(ahead(found, "faces"), editor.model, *self.variants)
+        if memory is not None:
+            rendered = memory.record(rendered)
+        if isinstance(source, VideoPart):
+            rendered = begin_at_zero(rendered, source.start)
+        ready = ahead(paste(rendered, self.comparison), "render")
+        # Last, so first when all ends: threads that wait for the source's data could not end otherwise.
+        threads.callback(source.stop)
+        return ready
 
 
 def _part_of(source: "str | os.PathLike[str]", part: Part) -> VideoPart:
     if not Path(source).is_file() and (isinstance(source, ImageSequence) or source == PIPE):
         raise ConfigError(f"{os.fspath(source)}: a part is of a video file; leave out --preview and --frames")
     return VideoPart(os.fspath(source), part)
+
+
+def _only(variants: Mapping[Target, Values], source: VideoSource, *, simple: bool) -> tuple[Target, Values]:
+    """Return the one variant of a run that can go on after it was stopped."""
+    target = next(iter(variants))
+    is_video = Path(target).suffix.lower() in WRITABLE_SUFFIXES
+    if len(variants) > 1 or not simple or not source.path.is_file() or not is_video:
+        raise ConfigError(
+            f"{Path(target)}: --resume goes with one video file and one output, whole and not compared"
+        )
+    return target, variants[target]
 
 
 def _marked(encoding: EncodeOptions | None, editor: Editor, values: Values) -> EncodeOptions:

@@ -49,6 +49,8 @@ class FaceFrame:
     """Of the faces; filled by `render` where they are not known before, None where there is no face."""
     deltas: list[list[NDArray[np.float32]]] = field(default_factory=list)
     """For each output, for each face (S, S, 3) float32, what to add; filled by `render`."""
+    n_edited: int | None = None
+    """Faces that an earlier run edited, where the frame is written already: it is not drawn, nor pasted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +65,8 @@ class Edited:
     """Faces whose pixels changed."""
     output: int = 0
     """Which of the outputs it is of, from 0."""
+    resumed: bool = False
+    """Whether an earlier run has written it."""
 
 
 def find_faces(
@@ -132,28 +136,29 @@ def render(
     yield from _rendered(waiting, model, wanted, estimates)
 
 
-def _edit(_: av.VideoFrame, edited: av.VideoFrame) -> av.VideoFrame:
-    return edited
-
-
 def paste(
-    items: Iterable[FaceFrame | P], compare: Callable[[av.VideoFrame, av.VideoFrame], av.VideoFrame] = _edit
+    items: Iterable[FaceFrame | P],
+    compare: Callable[[av.VideoFrame, av.VideoFrame], av.VideoFrame] | None = None,
 ) -> Iterator[Edited | P]:
     """Add the changes to the frames' planes: a finished frame for each output, in their order.
 
     Args:
         items: Rendered frames, among other things.
-        compare: Makes what is shown of the frame as it was and the edited one.
+        compare: Makes what is shown of the frame as it was and the edited one; None shows the edited one.
     """
     for item in items:
-        if isinstance(item, FaceFrame):
+        if isinstance(item, FaceFrame) and item.n_edited is not None:
+            yield Edited(
+                frame=item.planes.frame, faces=tuple(item.faces), n_edited=item.n_edited, resumed=True
+            )
+        elif isinstance(item, FaceFrame):
             for output, changes in enumerate(item.deltas):
                 # Only where something is added does each output get a copy of its own.
                 planes, n_edited = item.planes.unchanged(), 0
                 for face, change in zip(item.faces, changes, strict=True):
                     if np.any(change):
                         n_edited += planes.add(change, face.matrix)
-                shown = compare(item.planes.frame, planes.frame)
+                shown = planes.frame if compare is None else compare(item.planes.frame, planes.frame)
                 yield Edited(frame=shown, faces=tuple(item.faces), n_edited=n_edited, output=output)
         else:
             yield item
@@ -189,16 +194,17 @@ def _rendered(
             rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
             source_NA = np.stack(rows)
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
-        same_NCHW = model.render(latents, source_NA)
-        for output, values in enumerate(wanted):
-            # A call for each: an engine may round differently in a batch of another size, and an output must
-            # not depend on which others are made.
-            wanted_NA = values.apply(model.attributes, source_NA, times_N)
-            pairs = zip(model.render(latents, wanted_NA), same_NCHW, faces, strict=True)
-            changes = [delta(edited, same, strength=face.strength) for edited, same, face in pairs]
-            for frame in frames:
-                n = len(frame.faces)
-                frame.deltas[output], changes = changes[:n], changes[n:]
+        each_NA = [values.apply(model.attributes, source_NA, times_N) for values in wanted]
+        if any(frame.n_edited is None for frame in frames):
+            same_NCHW = model.render(latents, source_NA)
+            for output, wanted_NA in enumerate(each_NA):
+                # A call for each: an engine may round differently in a batch of another size, and an output
+                # must not depend on which others are made.
+                pairs = zip(model.render(latents, wanted_NA), same_NCHW, faces, strict=True)
+                changes = [delta(edited, same, strength=face.strength) for edited, same, face in pairs]
+                for frame in frames:
+                    n = len(frame.faces)
+                    frame.deltas[output], changes = changes[:n], changes[n:]
         for frame in frames:
             n = len(frame.faces)
             frame.latents, latents = latents[:n], latents[n:]

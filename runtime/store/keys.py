@@ -6,6 +6,7 @@ from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -15,7 +16,7 @@ from fader.runtime.faces.tracking import FaceOptions
 from fader.runtime.model import Model
 from fader.runtime.video import VideoSource
 
-__all__ = ["store_key"]
+__all__ = ["key_parts", "store_key"]
 
 SCHEMA = 2
 """Of the tables and of the rows' bytes."""
@@ -24,7 +25,12 @@ ENGINE_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13
 
 
 def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
-    """Return the digest of everything that the stored numbers depend on, in hex.
+    """Return the digest of `key_parts`, in hex; arguments and errors are the same."""
+    return hashlib.sha256(json.dumps(key_parts(source, model, faces), sort_keys=True).encode()).hexdigest()
+
+
+def key_parts(source: VideoSource, model: Model, faces: FaceOptions) -> dict[str, Any]:
+    """Return everything that the stored numbers depend on, by name, as JSON takes it.
 
     Args:
         source: Its whole file is read, since a size and a time can stay while the content changes.
@@ -35,7 +41,7 @@ def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
         OSError: the file cannot be read.
     """
     manifest = model.bundle.manifest
-    parts = {
+    return {
         "schema": SCHEMA,
         "code": _code_digest(),
         "libraries": [av.__version__, cv2.__version__, *map(_version, ENGINE_LIBRARIES)],
@@ -47,7 +53,6 @@ def store_key(source: VideoSource, model: Model, faces: FaceOptions) -> str:
         "engine": model.engine.name,
         "faces": asdict(faces),
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -17,6 +17,7 @@ from fader.runtime.video.hdr import hdr_options
 from fader.runtime.video.options import EncodeOptions, check_options, encoder_name, has_encoder, quality_name
 from fader.runtime.video.probe import VideoTraits
 from fader.runtime.video.source import VideoSource
+from fader.runtime.video.x264 import steady_options
 
 __all__ = ["EncoderPlan", "conform", "encoder_plans", "nearest_of", "plan_with", "quiet_encoder"]
 
@@ -145,6 +146,8 @@ def _candidates(source_codec: str, wanted: str | None, form: str) -> Iterator[st
 
 def _encoder_options(codec: str, options: EncodeOptions, traits: VideoTraits) -> dict[str, str]:
     chosen = dict(_DEFAULTS.get(codec, {}))
+    if codec == "libx264":
+        chosen |= steady_options(traits.width)
     if codec == "libvpx":
         # VP8's constant quality is bounded by a bit rate; four bits a pixel at 30 frames/s never binds.
         chosen["b"] = str(traits.width * traits.height * 4 * 30)

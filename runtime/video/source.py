@@ -150,6 +150,16 @@ class VideoSource:
         finally:
             container.close()
 
+    def copies(self) -> "Iterator[Packet[Stream]]":
+        """Demux every stream but the main one, as `items` does, without decoding."""
+        container = open_media(self.path)
+        try:
+            for packet in container.demux():
+                if packet.stream_index != self.stream.index and (packet.size or packet.pts is not None):
+                    yield packet
+        finally:
+            container.close()
+
     def _demux(self, container: InputContainer, main: VideoStream) -> "Iterator[VideoFrame | Packet[Stream]]":
         clock = Clock(self.time_base, self.average_rate)
         n_whole: Counter[int] = Counter()

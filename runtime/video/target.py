@@ -5,6 +5,7 @@ The file grows beside its final place under a hidden name, and is renamed when i
 
 import logging
 import secrets
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +56,7 @@ class VideoTarget:
     def __init__(self, path: Path, source: VideoSource, plan: EncoderPlan, form: str) -> None:
         self.path = path
         self.plan = plan
-        self._partial = path.with_name(f".{path.stem[:64]}.{secrets.token_hex(4)}.partial")
+        self._partial = self._work_file()
         self._container: OutputContainer | None = self._opened(form, source)
         self._stream: VideoStream
         self._copies: dict[int, Stream] = {}
@@ -172,7 +173,7 @@ class VideoTarget:
         try:
             if self._last_pts is None:
                 raise MediaError(f"{self.path}: no frame was written; expected at least one")
-            self._mux(self._container, None)
+            self._complete(self._container)
             self._container.close()
             self._publish()
         except (av.FFmpegError, OSError) as error:
@@ -199,14 +200,36 @@ class VideoTarget:
             raise MediaError(f"{self.path}: is finished; open a new target to write more")
         return self._container
 
+    def _work_file(self) -> Path:
+        """Name the file that grows until it is whole; in the folder of the finished one, or below it."""
+        return self.path.with_name(f".{self.path.stem[:64]}.{secrets.token_hex(4)}.partial")
+
+    def _complete(self, container: OutputContainer) -> None:
+        """Write what is missing when every frame has come."""
+        self._mux(container, None)
+
     def _mux(self, container: OutputContainer, frame: VideoFrame | None) -> None:
-        for packet in self._stream.encode(frame):
+        for packet in self._encoded(self._stream, frame):
+            container.mux(packet)
+
+    def _encoded(self, stream: VideoStream, frame: VideoFrame | None) -> "Iterator[Packet[VideoStream]]":
+        for packet in stream.encode(frame):
             # Most encoders forget how long a frame is shown, which is lost for the last one then.
             if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):
                 packet.duration = duration
-            container.mux(packet)
+            yield packet
 
     def _prepared(self, frame: VideoFrame) -> VideoFrame:
+        context = self._stream.codec_context
+        pts = self._timed(frame)
+        ready = conform(frame, self.plan)
+        ready.pts, ready.time_base = pts, Fraction(context.time_base)
+        # The source's I-frames are not where this encoder wants its own.
+        ready.pict_type = PictureType.NONE
+        return ready
+
+    def _timed(self, frame: VideoFrame) -> int:
+        """Check a frame, and return its time in the encoder's units: after that of the frame before."""
         context = self._stream.codec_context
         if (frame.width, frame.height) != (context.width, context.height):
             raise MediaError(
@@ -222,11 +245,7 @@ class VideoTarget:
         self._last_pts = pts
         if frame.duration:
             self._durations[pts] = round(frame.duration * frame.time_base / context.time_base)
-        ready = conform(frame, self.plan)
-        ready.pts, ready.time_base = pts, Fraction(context.time_base)
-        # The source's I-frames are not where this encoder wants its own.
-        ready.pict_type = PictureType.NONE
-        return ready
+        return pts
 
     def _failure(self, error: Exception) -> MediaError:
         remedy = (

@@ -108,6 +108,13 @@ def test_quiet_says_nothing(run: Run, folder: Path) -> None:
     assert run(folder / "clip.mp4", "--attr", "Smiling=3", "--quiet") == Done(code=0, out="", err="")
 
 
+def test_a_clip_can_be_edited_with_resume(run: Run, folder: Path) -> None:
+    done = run(folder / "clip.mp4", "--attr", "Smiling=3", "--resume", "--no-cache")
+    assert (done.code, done.err) == (0, "")
+    assert files(folder) == ["clip.edited.mp4", "clip.mp4"]
+    assert list(folder.glob(".*")) == []
+
+
 def test_attributes_are_listed(run: Run) -> None:
     done = run("--list-attrs")
     assert done.code == 0

@@ -110,14 +110,14 @@ def counted_detector(patch: pytest.MonkeyPatch) -> Counter[str]:
     return calls
 
 
-def eventful_clip(path: Path, clip: FaceClip | None = None) -> Path:
+def eventful_clip(path: Path, clip: FaceClip | None = None, size: tuple[int, int] = SIZE) -> Path:
     """46 frames: a face that moves, nothing, two faces, a cut, and the first face once more."""
-    width, height = SIZE
+    width, height = size
     nothing = np.full((height, width, 3), 30, np.uint8)
     half = portrait((width // 2, height))
     both = np.concatenate([half, half[:, ::-1]], axis=1)
     shifted = [np.roll(both, i, axis=0) for i in range(7)]
-    moving = list(face_views(26, SIZE))
+    moving = list(face_views(26, size))
     return write_clip(path, [*moving[:20], *[nothing] * 8, *shifted, *moving[20:], *[nothing] * 5], clip)
 
 
