@@ -197,11 +197,14 @@ def _rendered(
         each_NA = [values.apply(model.attributes, source_NA, times_N) for values in wanted]
         if any(frame.n_edited is None for frame in frames):
             same_NCHW = model.render(latents, source_NA)
+            crops = [crop for frame in frames for crop in frame.crops]
             for output, wanted_NA in enumerate(each_NA):
                 # A call for each: an engine may round differently in a batch of another size, and an output
                 # must not depend on which others are made.
-                pairs = zip(model.render(latents, wanted_NA), same_NCHW, faces, strict=True)
-                changes = [delta(edited, same, strength=face.strength) for edited, same, face in pairs]
+                pairs = zip(model.render(latents, wanted_NA), same_NCHW, crops, faces, strict=True)
+                changes = [
+                    delta(edited, same, crop, strength=face.strength) for edited, same, crop, face in pairs
+                ]
                 for frame in frames:
                     n = len(frame.faces)
                     frame.deltas[output], changes = changes[:n], changes[n:]

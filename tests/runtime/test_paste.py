@@ -7,9 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from fader.image import from_model
 from fader.runtime.paste import delta, face_mask
 
 Rendering = NDArray[np.float32]
+
+
+def drawn(rendering: Rendering) -> NDArray[np.uint8]:
+    """Return the crop that a rendering draws exactly, to half a level."""
+    crop: NDArray[np.uint8] = from_model(rendering[None])[0]
+    return crop
+
+
 RENDERINGS = arrays(
     np.float32, (3, 32, 32), elements=st.floats(-1, 1, width=32), fill=st.floats(-1, 1, width=32)
 )
@@ -18,13 +27,13 @@ RENDERINGS = arrays(
 @settings(max_examples=20)
 @given(RENDERINGS)
 def test_equal_renderings_give_exactly_nothing(rendering: Rendering) -> None:
-    assert not delta(rendering, rendering.copy()).any()
+    assert not delta(rendering, rendering.copy(), np.zeros((32, 32, 3), np.uint8)).any()
 
 
 @settings(max_examples=20)
 @given(RENDERINGS, RENDERINGS)
 def test_the_border_is_never_changed(edited: Rendering, source: Rendering) -> None:
-    change = delta(edited, source)
+    change = delta(edited, source, drawn(source))
     assert change.shape == (32, 32, 3)
     assert change.dtype == np.float32
     for edge in (change[0], change[-1], change[:, 0], change[:, -1]):
@@ -33,15 +42,15 @@ def test_the_border_is_never_changed(edited: Rendering, source: Rendering) -> No
 
 
 def test_the_middle_gets_the_whole_difference() -> None:
-    change = delta(np.full((3, 64, 64), 0.2, np.float32), np.full((3, 64, 64), -0.2, np.float32))
+    source = np.full((3, 64, 64), -0.2, np.float32)
+    change = delta(np.full((3, 64, 64), 0.2, np.float32), source, drawn(source))
     np.testing.assert_allclose(change[32, 32], 0.4 * 127.5, rtol=1e-5)
 
 
 def test_what_hardly_differs_is_taken_for_noise() -> None:
     levels = np.array([1.0, 1.5, 3.0, 6.0, 20.0], np.float32)
-    changes = [
-        delta(np.full((3, 64, 64), x / 127.5, np.float32), np.zeros((3, 64, 64), np.float32)) for x in levels
-    ]
+    source = np.zeros((3, 64, 64), np.float32)
+    changes = [delta(np.full((3, 64, 64), x / 127.5, np.float32), source, drawn(source)) for x in levels]
     found = np.array([change[32, 32, 0] for change in changes])
     assert found[0] == found[1] == 0
     assert 0 < found[2] < 3
@@ -52,15 +61,38 @@ def test_the_gate_looks_at_the_colour_that_differs_most() -> None:
     edited = np.zeros((3, 64, 64), np.float32)
     edited[0] = 20 / 127.5
     edited[1] = 1 / 127.5
-    np.testing.assert_allclose(delta(edited, np.zeros_like(edited))[32, 32], [20, 1, 0], rtol=1e-4, atol=1e-6)
+    source = np.zeros_like(edited)
+    change = delta(edited, source, drawn(source))
+    np.testing.assert_allclose(change[32, 32], [20, 1, 0], rtol=1e-4, atol=1e-6)
 
 
 @given(st.floats(0, 1))
 def test_strength_scales_the_change(strength: float) -> None:
     edited, source = np.full((3, 16, 16), 0.5, np.float32), np.zeros((3, 16, 16), np.float32)
     np.testing.assert_allclose(
-        delta(edited, source, strength=strength), delta(edited, source) * strength, rtol=1e-5, atol=1e-9
+        delta(edited, source, drawn(source), strength=strength),
+        delta(edited, source, drawn(source)) * strength,
+        rtol=1e-5,
+        atol=1e-9,
     )
+
+
+def test_what_the_decoder_could_not_draw_goes_where_the_edit_is_strong_and_stays_elsewhere() -> None:
+    source = np.zeros((3, 64, 64), np.float32)
+    edited = source.copy()
+    edited[:, :, :32] = 80 / 127.5  # the left half is edited strongly
+    crop = drawn(source)
+    crop[30:34] = 20  # a bar, as of glasses, that no drawing has
+    edit = crop + delta(edited, source, crop)
+    np.testing.assert_allclose(edit[24:40, 16:28], 207.5, atol=1)
+    np.testing.assert_allclose(edit[24:40, 40:48], crop[24:40, 40:48], atol=1e-3)
+
+
+def test_skin_detail_stays_under_a_strong_edit() -> None:
+    source = np.zeros((3, 64, 64), np.float32)
+    crop = (drawn(source) + np.random.default_rng(0).integers(-8, 8, (64, 64, 1))).astype(np.uint8)
+    edit = crop + delta(source + np.float32(80 / 127.5), source, crop)
+    np.testing.assert_allclose(edit[20:44, 20:44], crop[20:44, 20:44] + 80.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128, 256])
