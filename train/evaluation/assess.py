@@ -76,6 +76,7 @@ class _Figures:
         self.measured, self.set, self.groups = measured, set_, groups
         self.labels_K = medians(measured.labels_NK)
         self.said_CK = [medians(said_NK) for said_NK in measured.real.estimates_CNK]
+        self.pasted = {readings.swap: readings for readings in measured.pasted}
         features_NF = measured.real.features_NF
         self.mean_F, self.deviation_F = features_NF.mean(axis=0), features_NF.std(axis=0) + 1e-6
 
@@ -89,7 +90,8 @@ class _Figures:
             swap.seen(said_MK, said_K)
             for said_MK, said_K in zip(readings.reading.estimates_CNK, self.said_CK, strict=True)
         ]
-        kept_MK = np.delete(kept(real_NK[rows], readings.reading.plain_NK, self.set), swap.k, axis=1)
+        kept_MK = self._others_kept(readings)
+        pasted = self.pasted[swap]
         names = [name for name in self.set.names if name != swap.attribute.name]
         return SwapFigures(
             name=swap.name,
@@ -99,9 +101,15 @@ class _Figures:
             real=share(said_N[others]),
             others_kept=mean(kept_MK.mean(axis=1)) if names else None,
             kept=_estimates({name: share(kept_MK[:, i]) for i, name in enumerate(names)}),
+            pasted=_known(share(swap.seen(pasted.reading.plain_NK, self.said_CK[0]))),
+            pasted_kept=mean(self._others_kept(pasted).mean(axis=1)) if names else None,
             groups=self._by_group(seen_CM[0], rows),
             distance=self._distance(readings),
         )
+
+    def _others_kept(self, readings: SwapReadings) -> NDArray[np.bool_]:
+        before_MK = self.measured.real.plain_NK[readings.rows]
+        return np.delete(kept(before_MK, readings.reading.plain_NK, self.set), readings.swap.k, axis=1)
 
     def _by_group(self, seen_M: NDArray[np.bool_], rows: NDArray[np.int64]) -> dict[str, Estimate]:
         """Return the share in each group that some of the images belong to, and others do not."""

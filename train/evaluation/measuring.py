@@ -4,7 +4,7 @@ Shapes: N images, M of them edited in one way, K attributes, P positions of a sl
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from fader.attributes import AttributeSet
+from fader.image import from_model, to_model
 from fader.models import AutoEncoder, Classifier
+from fader.runtime.paste import delta
 from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
 from fader.train.evaluation.judging import ORIGINAL, Reading, read, softmax_columns
@@ -58,6 +60,8 @@ class Measured:
     """Of the N images drawn with their own labels; of no copies."""
     swaps: tuple[SwapReadings, ...]
     """Of all edits, in the plan's order; edits of no image are left out."""
+    pasted: tuple[SwapReadings, ...]
+    """The same edits as fader-run makes them: of copies none."""
     closeness: dict[str, NDArray[np.float32]]
     """(N,) each: "psnr_db" and "ssim" of the image drawn with its own labels; "neutral_psnr_db",
     "neutral_ssim" and "neutral_levels" (mean change, 0 to 255) of it drawn with the judge's estimates, where
@@ -110,6 +114,9 @@ class _Pass:
     swaps: dict[Swap, list[tuple[NDArray[np.int64], Reading]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    pasted: dict[Swap, list[tuple[NDArray[np.int64], Reading]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     closeness: dict[str, list[NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
     sliders: dict[str, list[NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
     probed: list[NDArray[np.int64]] = field(default_factory=list)
@@ -122,7 +129,12 @@ class _Pass:
         latents = self.autoencoder.encode(images_NCHW)
         self.real.append(read(self.judge, images_NCHW, self.attributes))
         self._rebuild(images_NCHW, latents, labels_NK)
-        self._rest_at_neutral(images_NCHW, latents)
+        read_NA = softmax_columns(
+            torch.from_numpy(self.real[-1].logits_NA).to(images_NCHW.device), self.attributes
+        )
+        neutral_NCHW = self.autoencoder.decode(latents, read_NA)
+        self._rest_at_neutral(images_NCHW, neutral_NCHW)
+        self._paste(images_NCHW, latents, labels_NK, rows, (read_NA, neutral_NCHW))
         swapped = self._swap(latents, labels_NK, rows)
         chosen = self._chosen(rows, SLIDER_IMAGES)
         if chosen.any():
@@ -142,13 +154,29 @@ class _Pass:
         if rendering.mask is not None:
             self.closeness["drawing_psnr_db"].append(psnr(rendering.drawing, images_NCHW))
 
-    def _rest_at_neutral(self, images_NCHW: Tensor, latents: Latents) -> None:
-        logits_NA = torch.from_numpy(self.real[-1].logits_NA).to(images_NCHW.device)
-        drawn_NCHW = self.autoencoder.decode(latents, softmax_columns(logits_NA, self.attributes))
+    def _rest_at_neutral(self, images_NCHW: Tensor, drawn_NCHW: Tensor) -> None:
         self.closeness["neutral_psnr_db"].append(psnr(drawn_NCHW, images_NCHW))
         self.closeness["neutral_ssim"].append(ssim(drawn_NCHW, images_NCHW))
         levels_N = 127.5 * (drawn_NCHW - images_NCHW).abs().mean(dim=(1, 2, 3))
         self.closeness["neutral_levels"].append(levels_N.cpu().numpy())
+
+    def _paste(
+        self,
+        images_NCHW: Tensor,
+        latents: Latents,
+        labels_NK: Tensor,
+        rows: NDArray[np.int64],
+        start: tuple[Tensor, Tensor],
+    ) -> None:
+        """Make every swap as fader-run does: from what the judge reads, and only the difference is pasted."""
+        read_NA, neutral_NCHW = start
+        drawn = draw_swaps(self.autoencoder, latents, labels_NK, self.medians_K, self.attributes, read_NA)
+        for swap, applies, drawn_MCHW in drawn:
+            if len(drawn_MCHW):
+                some = torch.from_numpy(applies).to(images_NCHW.device)
+                pasted_MCHW = _pasted(images_NCHW[some], drawn_MCHW, neutral_NCHW[some])
+                reading = read(self.judge, pasted_MCHW, self.attributes, ORIGINAL)
+                self.pasted[swap].append((rows[applies], reading))
 
     def _swap(self, latents: Latents, labels_NK: Tensor, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Make every swap; return (N, K) the judge's logits after a boolean attribute's one."""
@@ -205,18 +233,29 @@ class _Pass:
             labels_NK=np.concatenate(self.labels),
             real=Reading.joined(self.real),
             rebuilt=Reading.joined(self.rebuilt),
-            swaps=tuple(
-                _joined(swap, self.swaps[swap])
-                for swaps in plan(self.attributes)
-                for swap in swaps
-                if swap in self.swaps
-            ),
+            swaps=self._in_order(self.swaps),
+            pasted=self._in_order(self.pasted),
             closeness={name: np.concatenate(parts) for name, parts in self.closeness.items()},
             sliders={name: np.concatenate(parts) for name, parts in self.sliders.items()},
             probed=np.concatenate(self.probed),
             codes_ND=torch.cat(self.codes).numpy(),
             small_ND=torch.cat(self.small).numpy(),
         )
+
+    def _in_order(
+        self, found: Mapping[Swap, Sequence[tuple[NDArray[np.int64], Reading]]]
+    ) -> tuple[SwapReadings, ...]:
+        planned = (swap for swaps in plan(self.attributes) for swap in swaps)
+        return tuple(_joined(swap, found[swap]) for swap in planned if swap in found)
+
+
+def _pasted(images_NCHW: Tensor, edited_NCHW: Tensor, neutral_NCHW: Tensor) -> Tensor:
+    """Return images with the difference of two drawings pasted into them."""
+    pictures = from_model(images_NCHW.cpu().numpy())
+    drawn = zip(edited_NCHW.float().cpu().numpy(), neutral_NCHW.float().cpu().numpy(), strict=True)
+    changed = [crop + delta(*pair, crop) for pair, crop in zip(drawn, pictures, strict=True)]
+    pasted_NSS3 = np.rint(np.clip(np.stack(changed), 0, 255)).astype(np.uint8)
+    return torch.from_numpy(to_model(pasted_NSS3)).to(images_NCHW.device)
 
 
 def _joined(swap: Swap, parts: Sequence[tuple[NDArray[np.int64], Reading]]) -> SwapReadings:

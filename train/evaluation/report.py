@@ -36,6 +36,11 @@ class SwapFigures:
     """Mean share of the other attributes on which the judge does not change its mind."""
     kept: Mapping[str, Estimate]
     """By other attribute: the share of images on which it does not."""
+    pasted: Estimate
+    """The share that `seen` has of the images themselves, of edits as fader-run makes them: from what the
+    judge reads of the others, and only the difference goes back into the image."""
+    pasted_kept: Estimate | None
+    """The share that `others_kept` is, of those edits."""
     groups: Mapping[str, Estimate]
     """By group to which some of the images belong and others do not: `seen` of its images themselves."""
     distance: Distance | None

@@ -111,8 +111,9 @@ def draw_swaps(
     labels_NK: Tensor,
     medians_K: NDArray[np.float32],
     attributes: AttributeSet,
+    start_NA: Tensor | None = None,
 ) -> Iterator[tuple[Swap, NDArray[np.bool_], Tensor]]:
-    """Draw every swap that applies to images of a batch; their other attributes stay as the labels say.
+    """Draw every swap that applies to images of a batch.
 
     Args:
         autoencoder: In eval mode.
@@ -120,6 +121,7 @@ def draw_swaps(
         labels_NK: Of the batch, on the latents' device.
         medians_K: Of all images' labels.
         attributes: The set.
+        start_NA: Columns that an image's other attributes keep; None for those that the labels say.
 
     Yields:
         A swap, (N,) which images it applies to, and those images after it, (M, 3, S, S) in [-1, 1].
@@ -133,6 +135,11 @@ def draw_swaps(
         # One pass for all of an attribute's swaps: of a boolean's two, each applies to a part of the batch.
         chosen_M = torch.from_numpy(np.concatenate([np.flatnonzero(row) for row in rows]))
         wanted_MA = columns(torch.from_numpy(np.concatenate(edited_NK)), attributes).to(labels_NK.device)
+        if start_NA is not None:
+            own = attributes.slice(swaps[0].attribute.name)
+            swapped_MC = wanted_MA[:, own]
+            wanted_MA = start_NA[chosen_M.to(start_NA.device)]
+            wanted_MA[:, own] = swapped_MC
         chosen = tuple(latent[chosen_M.to(latent.device)] for latent in latents)
         drawn_MCHW = autoencoder.decode(chosen, wanted_MA)
         yield from zip(swaps, rows, torch.split(drawn_MCHW, [int(row.sum()) for row in rows]), strict=True)

@@ -66,7 +66,16 @@ def _head(report: Report) -> str:
 
 
 def _swaps(report: Report) -> str:
-    header = ("edit", "images", "before", "after", "real images", "others kept")
+    header = (
+        "edit",
+        "images",
+        "before",
+        "after",
+        "real images",
+        "others kept",
+        "pasted",
+        "others kept, pasted",
+    )
     rows = [
         (
             swap.name,
@@ -75,12 +84,15 @@ def _swaps(report: Report) -> str:
             _percent(swap.seen.get(PLAIN)),
             _percent(swap.real),
             _percent(swap.others_kept),
+            _percent(swap.pasted),
+            _percent(swap.pasted_kept),
         )
         for swap in report.swaps
     ]
     return (
         "## Edits that the judge sees, %\n\nOf the same images before and after the edit, and of real images "
-        f"that have what it puts in.\n\n{_table(header, rows)}"
+        "that have what it puts in. Pasted: as fader-run makes the edit, from what the judge reads of the "
+        f"other attributes, and with only the difference put back.\n\n{_table(header, rows)}"
     )
 
 

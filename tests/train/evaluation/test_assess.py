@@ -78,6 +78,9 @@ def test_every_edit_of_an_obedient_model_is_seen_in_every_copy(obedient: Report)
         assert figures.real.value == 1
         assert figures.others_kept is not None
         assert figures.others_kept.value == 1
+        assert figures.pasted.value == 1
+        assert figures.pasted_kept is not None
+        assert figures.pasted_kept.value == 1
         assert set(figures.kept) == set(ATTRIBUTES.names) - {figures.attribute}
 
 
@@ -97,6 +100,7 @@ def test_no_edit_of_a_deaf_model_is_seen_and_everything_is_kept(deaf: Report) ->
         # A face at the middle of Age may come to lie on its other side in a copy.
         assert values(list(figures.seen.values())) == pytest.approx([0, 0, 0, 0], abs=0.03)
         assert values(list(figures.kept.values())) == [1, 1]
+        assert figures.pasted.value == 0
     for name in ("Age", "Glasses"):
         slider = attribute(deaf, name).slider
         assert slider is not None
@@ -203,7 +207,7 @@ def test_a_sliders_ends_are_what_was_drawn_for_the_label_and_for_the_swap() -> N
     expected = np.where(np.array([[0.0, 1.0]]) == 1, 10.0, -10.0).repeat(90, axis=0)
     assert measured.sliders["Glasses"][:, ends] == pytest.approx(expected, abs=0.3)
     swaps, sliders = 90 + 90 + 2 * 90, 90 * len(POSITIONS) + 90 * (len(POSITIONS) - 2)
-    assert model.drawn == 90 + 90 + swaps + sliders
+    assert model.drawn == 90 + 90 + 2 * swaps + sliders
 
 
 def test_a_large_set_has_a_part_of_its_sliders_moved(monkeypatch: pytest.MonkeyPatch) -> None:
