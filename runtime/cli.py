@@ -190,6 +190,10 @@ def run_command(
         bool,
         typer.Option("--json", help="Print the report as JSON; no progress bar.", rich_help_panel=OUTPUT),
     ] = False,
+    timings: Annotated[
+        bool,
+        typer.Option("--timings", help="Say how long each stage worked, and waited.", rich_help_panel=OUTPUT),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")] = False,
 ) -> None:
     """Move attributes of every face by sliders, in videos, pictures, folders of them, or a live stream.
@@ -240,7 +244,7 @@ def run_command(
             part=part,
             resume=resume,
         )
-        show = None if as_json or quiet else lambda report: say(sentence(report))
+        show = None if as_json or quiet else lambda report: say(sentence(report, timings=timings))
         batch = Batch(job.do, show=show, targets=job.targets)
         try:
             batch.do(tasks, skip_existing=skip_existing)

@@ -16,6 +16,7 @@ from fader.runtime.motion import Values
 from fader.runtime.pipeline import edit_variants
 from fader.runtime.reports import VideoProgress, VideoReport
 from fader.runtime.store import LatentStore
+from fader.runtime.timings import StageTime
 from fader.runtime.video import EncodeOptions, Part
 from fader.runtime.video.live_source import is_live
 from fader.runtime.video.pipes import PIPE
@@ -127,8 +128,8 @@ class Job:
             )
 
 
-def sentence(report: Report) -> str:
-    """Say in a line what was done."""
+def sentence(report: Report, *, timings: bool = False) -> str:
+    """Say in a line what was done; with timings, in more of them, where the time of a video went."""
     if isinstance(report, LiveReport):
         return report.sentence()
     if isinstance(report, VideoReport):
@@ -138,5 +139,13 @@ def sentence(report: Report) -> str:
             f"{report.target}: a face edited in {report.frames_edited} of {report.frames} frames "
             f"({report.faces_edited} of {report.faces} faces, {report.tracks} tracks{stored}), "
             f"{report.frames / max(report.seconds, 1e-9):.1f} frames/s on {report.engine}"
+            + ("".join(f"\n    {_stage(stage)}" for stage in report.timings) if timings else "")
         )
     return f"{report.target}: {report.faces_edited} of {report.faces} faces edited"
+
+
+def _stage(spent: StageTime) -> str:
+    return (
+        f"{spent.stage:7} worked {spent.working:7.2f} s, waited {spent.for_input:7.2f} s for input and "
+        f"{spent.for_output:7.2f} s to hand on"
+    )

@@ -210,7 +210,7 @@ class _Way:
         self, memory: VideoMemory | None, threads: ExitStack, clock: Clock
     ) -> "Iterator[Edited | Copies]":
         def ahead(items: Iterable[T], name: str) -> Iterator[T]:
-            return threads.enter_context(prefetch(items, QUEUE, name=f"fader-{name}", clock=clock))
+            return threads.enter_context(prefetch(items, QUEUE, name=name, clock=clock))
 
         editor, source = self.editor, self.source
         tracker = editor.tracker(self.faces)

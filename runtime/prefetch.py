@@ -34,7 +34,7 @@ def prefetch(
     Args:
         items: Read by the new thread alone.
         depth: Items that may wait, 1 or more; memory is bounded by them.
-        name: Of the thread.
+        name: Of the stage; its thread is called fader-NAME.
         clock: Counts it as the next stage of a chain; None where nobody asks.
     """
     stage = (clock or Clock()).stage(name)
@@ -66,7 +66,7 @@ def prefetch(
             if close is not None:
                 close()
 
-    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread = threading.Thread(target=work, name=f"fader-{name}", daemon=True)
     thread.start()
     try:
         yield _drain(waiting, stage)

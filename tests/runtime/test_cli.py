@@ -464,3 +464,13 @@ def test_pictures_have_several_outputs_too_and_no_parts(run: Run, tmp_path: Path
 def test_a_part_is_named_once(run: Run, folder: Path) -> None:
     done = run(folder / "clip.mp4", "--attr", "Smiling=1", "--preview", "1", "--frames", "1:2")
     assert (done.code, done.out) == (2, "")
+
+
+def test_timings_say_where_the_time_went(run: Run, folder: Path) -> None:
+    done = run(folder / "clip.mp4", "--attr", "Smiling=1", "--timings")
+    stages = [line.split()[0] for line in done.out.splitlines()[1:]]
+    assert stages == ["decode", "faces", "render", "write"]
+    as_json = run(folder / "clip.mp4", "--attr", "Smiling=1", "--json")
+    (report,) = json.loads(as_json.out)
+    assert [stage["stage"] for stage in report["timings"]] == stages
+    assert sum(stage["working"] for stage in report["timings"]) > 0

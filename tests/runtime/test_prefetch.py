@@ -14,7 +14,7 @@ NAME = "prefetch-test"
 
 
 def threads_alive() -> int:
-    return sum(thread.name == NAME for thread in threading.enumerate())
+    return sum(thread.name == f"fader-{NAME}" for thread in threading.enumerate())
 
 
 @settings(deadline=None, max_examples=40)
@@ -30,7 +30,7 @@ def test_items_are_made_in_another_thread() -> None:
         yield threading.current_thread().name
 
     with prefetch(made(), 1, name=NAME) as ahead:
-        assert next(ahead) == NAME
+        assert next(ahead) == f"fader-{NAME}"
 
 
 def test_an_exception_crosses_with_its_cause_after_what_came_before_it() -> None:
@@ -92,7 +92,7 @@ def test_leaving_early_stops_the_thread_and_closes_the_generator_there(n_read: i
         for _ in range(n_read):
             next(ahead)
     assert threads_alive() == 0
-    assert closed_in == [NAME]
+    assert closed_in == [f"fader-{NAME}"]
 
 
 def test_an_exception_in_the_reader_stops_the_thread() -> None:
