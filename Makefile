@@ -39,7 +39,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 docs-pictures: demo  ## the pictures in README.md
 	mkdir -p docs/pictures
-	cp demo/before-after.png docs/pictures/
+	cp demo/before-after.png demo/sliders.png docs/pictures/
 
 format:
 	$(BIN)/ruff check --fix

@@ -25,6 +25,9 @@ RATE = 30
 SECONDS = 5
 VALUES = {"Eyeglasses": 1.0}
 STRIP_FRAMES = 5
+POSITIONS = (0.0, 0.5, 1.0, 1.5)
+FACE = slice(20, 212), slice(128, 320)
+"""Rows and columns of the portrait around the face."""
 
 
 def view(portrait: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
@@ -52,6 +55,15 @@ def make_clip(path: Path) -> None:
             frame.pts, frame.time_base = i, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def sliders(editor: Editor) -> list[list[NDArray[np.uint8]]]:
+    """Return the portrait's face with each slider at several positions, a row for each slider."""
+    portrait = skimage.data.astronaut()[None]
+    return [
+        [editor.edit(portrait, {attribute.name: value})[0][FACE] for value in POSITIONS]
+        for attribute in editor.attributes
+    ]
 
 
 def frames_of(path: Path, n: int) -> list[NDArray[np.uint8]]:
@@ -84,9 +96,10 @@ def main() -> None:
             bar.at(now.frames, now.total)
 
         report = edit_video(editor, clip, edited, VALUES, on_progress=show)
+        write_image(folder / "sliders.png", sheet(sliders(editor)))
     write_image(strip, sheet([frames_of(clip, STRIP_FRAMES), frames_of(edited, STRIP_FRAMES)]))
     print(f"{VALUES} on {report.frames_edited} of {report.frames} frames")
-    print(f"before:  {clip}\nafter:   {edited}\npicture: {strip}")
+    print(f"before:  {clip}\nafter:   {edited}\npictures: {strip}, {folder / 'sliders.png'}")
     print(f"\nyour own video: {Path(sys.executable).parent / 'fader-run'} VIDEO --attr Eyeglasses=1")
 
 

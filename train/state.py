@@ -43,7 +43,6 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
     """
     networks, eraser = _learning(trainer), trainer.autoencoder.eraser
     if trainer.config.encoder_frozen:
-        del networks["latent_discriminator"]
         erased = load_checkpoint(folder).autoencoder.eraser is not None
         trainer.autoencoder.eraser = eraser if erased else None
     load_networks(folder, networks)

@@ -129,10 +129,9 @@ class Trainer:
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The networks that learn, by name."""
-        networks: dict[str, nn.Module] = {
-            "autoencoder": self.autoencoder,
-            "latent_discriminator": self.latent_discriminator,
-        }
+        networks: dict[str, nn.Module] = {"autoencoder": self.autoencoder}
+        if not self.config.encoder_frozen:
+            networks["latent_discriminator"] = self.latent_discriminator
         if self.patch_discriminator is not None:
             networks["patch_discriminator"] = self.patch_discriminator
         return networks

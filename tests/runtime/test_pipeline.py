@@ -163,8 +163,10 @@ def test_the_report_counts_what_was_found_and_what_changed(editor: Editor, tmp_p
         faces_edited=10,
         tracks=3,
         seconds=report.seconds,
-        engine="onnxruntime-cpu",
+        engine=editor.engine_name,
+        timings=report.timings,
     )
+    assert [stage.stage for stage in report.timings] == ["decode", "faces", "render", "write"]
     assert 0 < report.seconds < 60
     assert [progress.frames for progress in seen] == list(range(1, 11))
     assert {progress.total for progress in seen} == {10}

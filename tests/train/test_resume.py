@@ -123,3 +123,14 @@ def test_a_run_without_the_optimisers_state_is_not_gone_on_with(whole: Path, tmp
 def test_going_on_where_no_run_lies_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no run"):
         resume(DATA, tmp_path, about=ABOUT)
+
+
+def test_a_run_with_a_frozen_encoder_goes_on_as_well(whole: Path, tmp_path: Path) -> None:
+    config = tiny_config(encoder_frozen=True)
+    start = whole / "checkpoints" / "last"
+    train(config, DATA, tmp_path / "through", about=ABOUT, start=start)
+    session = Session(observe=signalled_at(4, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, DATA, tmp_path / "stopped", about=ABOUT, start=start, session=session)
+    resume(DATA, tmp_path / "stopped", about=ABOUT)
+    assert_same_runs(tmp_path / "through", tmp_path / "stopped")

@@ -54,6 +54,7 @@ def test_an_engine_that_crashes_takes_neither_the_report_nor_the_edit_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tmp_path, monkeypatch, openvino=CRASH)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # no engine is remembered
     done = run("--json")
     findings = by_name(done)
     assert done.returncode == 0
