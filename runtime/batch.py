@@ -7,29 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from fader.errors import BundleError, ConfigError, EngineError, FaderError, MediaError
 from fader.image import IMAGE_SUFFIXES
 from fader.runtime.edits import EDITED
+from fader.runtime.tasks import Source, Task, settle
 from fader.runtime.video.containers import VIDEO_SUFFIXES, WRITABLE_SUFFIXES
 from fader.runtime.video.live_source import is_live, stem_of
 from fader.runtime.video.pipes import PIPE
 from fader.runtime.video.sequence import ImageSequence, is_animated_webp, is_glob, is_numbered
 
 __all__ = ["Batch", "Plan", "Source", "Task", "beside", "is_picture", "plan"]
-
-Source: TypeAlias = str | ImageSequence
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One input and where its result goes."""
-
-    source: Source
-    """A path, - for standard input, the URL of a live stream, or pictures that make a video."""
-    target: str
-    """A path, - for standard output, numbered pictures, or a URL."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +44,7 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
         recursive: Whether folders in folders count.
 
     Raises:
-        ConfigError: two results would have one name, or an option does not go with the inputs.
+        ConfigError: an option does not go with the inputs.
         MediaError: there is nothing to edit.
     """
     rate = None if fps is None else _rate(fps)
@@ -67,7 +56,6 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
         raise ConfigError(f"-o {out} takes one input, found several: expected a folder")
     found = (task for name in sources for task in _tasks(name, out, rate, recursive=recursive))
     tasks = list(dict.fromkeys(found))
-    _refuse_collisions(tasks)
     return Plan(tasks=tuple(tasks), is_batch=True, home=None if out is None else Path(out))
 
 
@@ -89,13 +77,14 @@ def _tasks(name: str, out: str | None, rate: Fraction | None, *, recursive: bool
         if home.resolve() == folder.resolve():
             raise ConfigError(f"the output {home} is the input: choose another folder with -o")
         for path in _media_in(folder, recursive=recursive):
-            yield Task(source=str(path), target=str(home / _renamed(path).relative_to(folder)))
+            yield Task(source=str(path), target=str(home / _renamed(path).relative_to(folder)), is_found=True)
         return
     only = _single(name, rate)
     found: Sequence[Source] = [only] if only is not None else _globbed(name, recursive=recursive)
     for source in found:
         inside = _renamed(Path(source)).name if isinstance(source, str) else Path(beside(source)).name
-        yield Task(source=source, target=beside(source) if out is None else str(Path(out) / inside))
+        target = beside(source) if out is None else str(Path(out) / inside)
+        yield Task(source=source, target=target, is_found=only is None)
 
 
 def _media_in(folder: Path, *, recursive: bool) -> list[Path]:
@@ -171,17 +160,6 @@ def _folder_beside(source: Path) -> Path:
     return named.with_name(f"{named.name}{EDITED}")
 
 
-def _refuse_collisions(tasks: Sequence[Task]) -> None:
-    homes: dict[str, Source] = {}
-    for task in tasks:
-        other = homes.setdefault(task.target, task.source)
-        if other != task.source:
-            raise ConfigError(
-                f"{Path(other)} and {Path(task.source)} would both become {task.target}: "
-                "edit them in two calls"
-            )
-
-
 def _rate(text: str) -> Fraction:
     try:
         return Fraction(text)
@@ -213,13 +191,15 @@ class Batch:
             skip_existing: Whether tasks whose target is there are passed over.
 
         Raises:
+            ConfigError: two results would be one file, or one would replace an input; nothing is done then.
             FaderError: the only task failed, or some of several did: how many, and the first reason; or the
                 engine or the model failed, as it would for all others.
         """
         n_done, failures = 0, []
+        tasks = settle(work.tasks, self._targets)
         if work.home is not None:
             _make_folder(work.home)
-        for task in work.tasks:
+        for task in tasks:
             if skip_existing and all(Path(target).exists() for target in self._targets(task.target)):
                 self.outcomes.append(_fields(task) | {"skipped": True})
                 continue
@@ -235,13 +215,13 @@ class Batch:
                 self.outcomes.append(_fields(task) | {"error": str(error)})
                 self._say_failure(error)
         if failures:
-            n_skipped = len(work.tasks) - n_done - len(failures)
+            n_skipped = len(tasks) - n_done - len(failures)
             raise MediaError(
-                f"{n_done} of {len(work.tasks)} inputs are edited, {n_skipped} were there; "
+                f"{n_done} of {len(tasks)} inputs are edited, {n_skipped} were there; "
                 f"{len(failures)} could not be, the first: {failures[0]}"
             )
-        if self._show is not None and skip_existing and n_done < len(work.tasks):
-            self._note(f"{len(work.tasks) - n_done} of {len(work.tasks)} were there already")
+        if self._show is not None and skip_existing and n_done < len(tasks):
+            self._note(f"{len(tasks) - n_done} of {len(tasks)} were there already")
 
     def _do_one(self, task: Task, work: Plan) -> None:
         if work.is_batch:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fader.errors import ConfigError, EngineError, MediaError
 from fader.runtime.batch import Batch, Plan, Source, Task, plan
+from fader.runtime.edits import named_target
 from fader.runtime.video import ImageSequence
 
 
@@ -58,12 +59,6 @@ def test_several_names_and_globs_go_beside_or_into_one_folder(tmp_path: Path) ->
     ]
     inside = plan(names, str(tmp_path / "out"))
     assert targets(inside) == [str(tmp_path / "out" / name) for name in ("a.mp4", "b1.mkv", "b2.mkv")]
-
-
-def test_two_inputs_of_one_name_are_refused_before_anything_is_done(tmp_path: Path) -> None:
-    fill(tmp_path, "x/a.mp4", "y/a.mp4")
-    with pytest.raises(ConfigError, match="would both become"):
-        plan([str(tmp_path / "x/a.mp4"), str(tmp_path / "y/a.mp4")], str(tmp_path / "out"))
 
 
 def test_a_name_with_brackets_is_a_file_where_there_is_one(tmp_path: Path) -> None:
@@ -150,6 +145,61 @@ def test_a_batch_that_was_stopped_goes_on(tmp_path: Path) -> None:
     batch.do(work, skip_existing=True)
     assert [Path(source).name for source in done] == ["a.mp4", "c.mp4"]
     assert [one.get("skipped", False) for one in batch.outcomes] == [False, True, False]
+
+
+def with_outputs(*names: str) -> Any:
+    return lambda target: [named_target(target, name) for name in names]
+
+
+def refuse_all(source: Source, target: str) -> list[Report]:
+    raise AssertionError(f"{source} was edited")
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "names", "words"),
+    [
+        (["x/a.mp4", "y/a.mp4"], "out", [""], "x/a.mp4 and y/a.mp4 would both become out/a.mp4"),
+        (["a.mp4", "a.edited.mp4"], None, [""], "a.mp4 would become a.edited.mp4, which is the input"),
+        (["a.mp4", "./a.edited.mp4"], None, [""], "which is the input a.edited.mp4"),
+        (["a.edited.mp4", "a.mp4"], "out", ["S=0", "S=1"], "would both become out/a.S=0.mp4"),
+        (["a.mp4", "a.S=1.mp4"], None, ["S=1", "S=0"], "a.mp4 would become a.S=1.mp4, which is the input"),
+        (["a.mp4", "y/a.mp4"], "y", [""], "a.mp4 would become y/a.mp4, which is the input"),
+        (["a.mp4"], "./x/../a.mp4", [""], "is the input itself"),
+    ],
+)
+def test_a_result_that_would_replace_an_input_or_another_result_is_refused_before_anything_is_done(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sources: list[str],
+    out: str | None,
+    names: list[str],
+    words: str,
+) -> None:
+    fill(tmp_path, "x/a.mp4", "y/a.mp4", "a.mp4", "a.edited.mp4", "a.S=1.mp4")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=words):
+        Batch(refuse_all, None, with_outputs(*names)).do(plan(sources, out))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_that_is_spelled_in_two_ways_is_edited_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a.mp4", "x/b.mp4")
+    monkeypatch.chdir(tmp_path)
+    done: list[Source] = []
+    names = ["a.mp4", "./a.mp4", "*.mp4", str(tmp_path / "x/../a.mp4")]
+    Batch(working([], done), None).do(plan(names, None))
+    assert done == ["a.mp4"]
+
+
+def test_two_links_to_one_file_are_two_inputs(tmp_path: Path) -> None:
+    fill(tmp_path, "pool.mp4", "in/c.txt")
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "in" / name).symlink_to(tmp_path / "pool.mp4")
+    done: list[Source] = []
+    Batch(working([], done), None).do(plan([str(tmp_path / "in")], None))
+    assert [Path(source).name for source in done] == ["a.mp4", "b.mp4"]
 
 
 def test_an_engine_that_fails_stops_the_batch(tmp_path: Path) -> None:
