@@ -15,8 +15,9 @@ from fader.runtime.edits import EDITED
 from fader.runtime.tasks import Source, Task, settle
 from fader.runtime.video.containers import VIDEO_SUFFIXES, WRITABLE_SUFFIXES
 from fader.runtime.video.live_source import is_live, stem_of
+from fader.runtime.video.numbering import first_of, is_numbered
 from fader.runtime.video.pipes import PIPE
-from fader.runtime.video.sequence import ImageSequence, is_animated_webp, is_glob, is_numbered
+from fader.runtime.video.sequence import ImageSequence, is_animated_webp, is_glob
 
 __all__ = ["Batch", "Plan", "Source", "Task", "beside", "is_picture", "plan"]
 
@@ -47,6 +48,10 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
         ConfigError: an option does not go with the inputs.
         MediaError: there is nothing to edit.
     """
+    if not all(sources):
+        raise ConfigError('an INPUT is "", an empty name: expected a file, or . for the folder you are in')
+    if out == "":
+        raise ConfigError('-o "" is an empty name: expected a file or a folder; leave out -o to name none')
     rate = None if fps is None else _rate(fps)
     if rate is not None and not all(is_numbered(name) or is_glob(name) for name in sources):
         raise ConfigError('--fps goes with pictures that make a video, such as "frames/%05d.png"')
@@ -200,7 +205,7 @@ class Batch:
         if work.home is not None:
             _make_folder(work.home)
         for task in tasks:
-            if skip_existing and all(Path(target).exists() for target in self._targets(task.target)):
+            if skip_existing and all(map(_is_there, self._targets(task.target))):
                 self.outcomes.append(_fields(task) | {"skipped": True})
                 continue
             try:
@@ -241,6 +246,12 @@ class Batch:
 
 def _fields(task: Task) -> dict[str, Any]:
     return {"source": str(Path(task.source)), "target": task.target}
+
+
+def _is_there(target: str) -> bool:
+    if target == PIPE or is_live(target):
+        return False
+    return (first_of(target) if is_numbered(target) else Path(target)).is_file()
 
 
 def _make_folder(folder: Path) -> None:

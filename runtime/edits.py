@@ -14,7 +14,7 @@ from fader.runtime.edits_file import EditsFile, read_edits
 from fader.runtime.faces.selection import for_faces
 from fader.runtime.model import Model
 from fader.runtime.motion import Motion, Values, parse
-from fader.runtime.video.sequence import is_numbered
+from fader.runtime.video.numbering import is_numbered
 
 __all__ = ["EDITED", "Edits", "named_target"]
 
@@ -56,7 +56,8 @@ class Edits:
                 particular if empty.
 
         Raises:
-            ConfigError: one of them cannot be read, two outputs have one name, or there is no edit.
+            ConfigError: one of them cannot be read, an attribute is set twice in one place, two outputs have
+                one name or would in files' names, or there is no edit.
         """
         read = read_edits(file) if file is not None else None
         common = {**(read.values if read else {}), **_values("--attr", attrs)}
@@ -64,9 +65,14 @@ class Edits:
         own += [(text, _values("--variant", NEXT_NAME.split(text))) for text in variants]
         own += [output for text in sweeps for output in _sweep(text)]
         outputs: dict[str, Values] = {}
+        fitting: dict[str, str] = {}
         for name, values in own:
             if name in outputs:
                 raise ConfigError(f"two outputs are named {name!r}: expected each once")
+            if (other := fitting.setdefault(_fitting(name), name)) != name:
+                raise ConfigError(
+                    f"the outputs {other!r} and {name!r} are both {_fitting(name)!r} in files' names: rename one"
+                )
             outputs[name] = for_faces({**common, **values}, faces)
         return cls(named=outputs or {"": for_faces(common, faces)}, file=read)
 
@@ -89,11 +95,15 @@ def named_target(target: str, name: str) -> str:
     """
     if not name:
         return target
-    path, fitting = Path(target), UNFIT.sub("-", name)
+    path, fitting = Path(target), _fitting(name)
     if is_numbered(target):
         folder = path.parent.resolve()
         return str(folder.with_name(f"{folder.name}.{fitting}") / path.name)
     return str(path.with_name(f"{path.stem.removesuffix(EDITED)}.{fitting}{path.suffix}"))
+
+
+def _fitting(name: str) -> str:
+    return UNFIT.sub("-", name)
 
 
 def _values(option: str, texts: Iterable[str]) -> dict[str, Value | Motion]:
@@ -102,6 +112,8 @@ def _values(option: str, texts: Iterable[str]) -> dict[str, Value | Motion]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value:
             raise ConfigError(f"{option} {text}: expected NAME=VALUE, such as {option} Eyeglasses=0.8")
+        if name.strip() in values:
+            raise ConfigError(f"{option} {text}: {name.strip()} is set twice; expected each attribute once")
         values[name.strip()] = parse(value)
     return values
 

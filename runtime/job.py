@@ -74,8 +74,10 @@ class Job:
             ConfigError: there are several, and the target takes one.
         """
         names = list(self._edits)
-        if names != [""] and (target == PIPE or is_live(target)):
-            raise ConfigError(f"-o {target} takes one output, found {len(names)}: name a file")
+        if target == PIPE or is_live(target):
+            if len(names) > 1:
+                raise ConfigError(f"-o {target} takes one output, found {len(names)}: name a file")
+            return [target]
         return [named_target(target, name) for name in names]
 
     def _images(self, source: Path, target: str) -> list[Report]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fader.runtime.video.frame_target import FrameTarget
 from fader.runtime.video.gif import GifTarget
+from fader.runtime.video.numbering import is_numbered
 from fader.runtime.video.options import EncodeOptions
 from fader.runtime.video.pipes import PIPE, PipeSource, Y4mTarget
 from fader.runtime.video.sequence import (
@@ -13,7 +14,6 @@ from fader.runtime.video.sequence import (
     SequenceSource,
     SequenceTarget,
     is_animated_webp,
-    is_numbered,
 )
 from fader.runtime.video.source import VideoSource
 from fader.runtime.video.target import VideoTarget

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fader.errors import ConfigError, MediaError
 from fader.image import IMAGE_SUFFIXES, read_image, swap_red_blue, write_image
 from fader.runtime.video.frame_target import FrameTarget, to_rgb
+from fader.runtime.video.numbering import is_numbered, name_of, names_of, refuse_own_input
 from fader.runtime.video.probe import main_stream, open_media, traits_of
 from fader.runtime.video.source import VideoSource
 
@@ -34,7 +35,6 @@ __all__ = [
     "frame_of",
     "is_animated_webp",
     "is_glob",
-    "is_numbered",
 ]
 
 _log = logging.getLogger(__name__)
@@ -43,13 +43,7 @@ FORMATS = {(np.dtype(np.uint8), 3): "rgb24", (np.dtype(np.uint8), 4): "rgba"} | 
     (np.dtype(np.uint16), 3): "rgb48le",
     (np.dtype(np.uint16), 4): "rgba64le",
 }
-_NUMBER = re.compile(r"%(0(\d+))?d")
 _MILLISECOND = Fraction(1, 1000)
-
-
-def is_numbered(name: str) -> bool:
-    """Whether a path stands for numbered pictures, such as frames/%05d.png."""
-    return _NUMBER.search(Path(name).name) is not None and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_glob(name: str) -> bool:
@@ -107,13 +101,7 @@ class ImageSequence:
         return sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
 
     def _numbered(self) -> list[Path]:
-        folder, name = Path(self.pattern).parent, Path(self.pattern).name
-        number = _NUMBER.search(name)
-        assert number is not None  # noqa: S101
-        digits = rf"\d{{{number[2]},}}" if number[2] else r"\d+"
-        named = re.compile(
-            re.escape(name[: number.start()]) + f"({digits})" + re.escape(name[number.end() :])
-        )
+        folder, named = Path(self.pattern).parent, names_of(self.pattern)
         files = folder.iterdir() if folder.is_dir() else ()
         found = {int(match[1]): path for path in files if (match := named.fullmatch(path.name))}
         numbers = sorted(found)
@@ -204,8 +192,12 @@ class SequenceSource(_Pictures):
         MediaError: there are none, or the first cannot be read.
     """
 
+    files: tuple[Path, ...]
+    """The pictures, in order."""
+
     def __init__(self, sequence: ImageSequence) -> None:
         paths = sequence.paths()
+        self.files = tuple(paths)
         super().__init__(
             Path(sequence),
             paths[0],
@@ -233,18 +225,20 @@ class AnimationSource(_Pictures):
 
 
 class SequenceTarget(FrameTarget):
-    """Numbered pictures, from 1: they appear under their names when all are written.
+    """Numbered pictures, from 1: they appear under their names, one after the other, when all are written.
 
     Args:
         pattern: Such as out/%05d.png; 16 bits a channel for deeper videos, where the format holds them.
         source: Where the frames come from.
 
     Raises:
+        ConfigError: the source is a file, or has one, that the pattern stands for.
         MediaError: the folder cannot be made, or written to.
     """
 
     def __init__(self, pattern: str, source: VideoSource) -> None:
         super().__init__(Path(pattern), source)
+        refuse_own_input(pattern, source.files if isinstance(source, SequenceSource) else [source.path])
         self._folder = Path(pattern).parent.resolve()
         try:
             self._folder.mkdir(parents=False, exist_ok=True)
@@ -262,24 +256,26 @@ class SequenceTarget(FrameTarget):
         write_image(self._partial / self._name(self._n_frames), to_rgb(frame))
 
     def _name(self, number: int) -> str:
-        name = self.path.name
-        found = _NUMBER.search(name)
-        assert found is not None  # noqa: S101
-        return name[: found.start()] + f"{number:0{found[2] or 1}d}" + name[found.end() :]
+        return name_of(str(self.path), number)
 
     def finish(self) -> None:
-        """Give the pictures their names.
+        """Give the pictures their names, once none of these is a folder's.
 
         Raises:
-            MediaError: no frame was written, or a picture cannot be moved.
+            MediaError: no frame was written, a name is a folder's, or a picture cannot be moved; those that
+                were moved before it stay.
         """
         if not self._is_open:
             return
         try:
             if not self._n_frames:
                 raise MediaError(f"{self.path}: no frame was written; expected at least one")
-            for number in range(1, self._n_frames + 1):
-                (self._partial / self._name(number)).replace(self._folder / self._name(number))
+            names = [self._name(number) for number in range(1, self._n_frames + 1)]
+            for name in names:
+                if (self._folder / name).is_dir():
+                    raise MediaError(f"{self._folder / name} is a folder: move it, or choose other names")
+            for name in names:
+                (self._partial / name).replace(self._folder / name)
         except OSError as error:
             raise MediaError(f"{self.path}: cannot be written ({error.strerror})") from error
         finally:

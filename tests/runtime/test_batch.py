@@ -87,6 +87,9 @@ def test_pictures_with_a_rate_are_one_video(tmp_path: Path, fps: str) -> None:
         (["a.mp4", "b.mp4"], "-", None, "takes one input"),
         (["a.mp4", "b.mp4"], "o/%03d.png", None, "takes one input"),
         (["-"], None, None, "needs a target"),
+        ([""], None, None, "empty name: expected a file"),
+        (["a.mp4", ""], "out", None, "empty name: expected a file"),
+        (["a.mp4"], "", None, '-o "" is an empty name'),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -145,6 +148,37 @@ def test_a_batch_that_was_stopped_goes_on(tmp_path: Path) -> None:
     batch.do(work, skip_existing=True)
     assert [Path(source).name for source in done] == ["a.mp4", "c.mp4"]
     assert [one.get("skipped", False) for one in batch.outcomes] == [False, True, False]
+
+
+def test_what_is_there_is_a_file_and_of_numbered_pictures_the_first(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mp4", "po/001.png")
+    pictures = plan([str(tmp_path / "a.mp4")], str(tmp_path / "po" / "%03d.png"))
+    batch = Batch(refuse_all, None)
+    batch.do(pictures, skip_existing=True)
+    assert [one["skipped"] for one in batch.outcomes] == [True]
+    work = plan([str(tmp_path / "a.mp4"), str(tmp_path / "*.mp4")], str(tmp_path / "out"))
+    (tmp_path / "out" / "a.mp4").mkdir(parents=True)
+    with pytest.raises(AssertionError, match="was edited"):
+        Batch(refuse_all, None).do(work, skip_existing=True)
+
+
+def test_results_of_an_earlier_sweep_are_no_inputs_unless_they_are_named(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "a.mp4", "a.S=0.mp4", "a.S=1.mp4", "b.S=0.mp4", "out/a.S=0.mp4")
+    done: list[Source] = []
+    outputs = with_outputs("S=0", "S=1")
+    glob = str(tmp_path / "in" / "*.mp4")
+    Batch(lambda source, _: done.append(source) or [], None, outputs).do(plan([glob], None))  # type: ignore[func-returns-value]
+    assert [Path(source).name for source in done] == ["a.mp4", "b.S=0.mp4"]
+    with pytest.raises(ConfigError, match=r"would become .*a.S=0.mp4, which is the input"):
+        Batch(refuse_all, None, outputs).do(plan([glob, str(tmp_path / "in" / "a.S=0.mp4")], None))
+
+
+def test_a_found_file_that_would_be_written_over_itself_is_refused_and_not_taken_for_a_result(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, "x/a.mp4", "y/a.mp4")
+    with pytest.raises(ConfigError):
+        Batch(refuse_all, None).do(plan([str(tmp_path / "*" / "a.mp4")], str(tmp_path / "y")))
 
 
 def with_outputs(*names: str) -> Any:

@@ -157,3 +157,17 @@ def test_names_become_files_that_every_system_takes() -> None:
     assert named_target("in.edited.mp4", "Smiling=0.5") == "in.Smiling=0.5.mp4"
     assert named_target("/out/%05d.png", "Smiling=0.5") == "/out.Smiling=0.5/%05d.png"
     assert named_target("in.edited.mp4", "") == "in.edited.mp4"
+
+
+def test_outputs_whose_files_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "edits.toml").write_text('[outputs."a/b"]\nYoung = 1\n[outputs."a-b"]\nYoung = 0')
+    with pytest.raises(ConfigError, match="'a/b' and 'a-b' are both 'a-b' in files' names"):
+        edits(file=tmp_path / "edits.toml")
+
+
+def test_an_attribute_is_set_once_in_one_place_and_once_for_each_face() -> None:
+    for typed in ({"attrs": ["Smiling=1", "Smiling=0"]}, {"variants": ["Smiling=1,Smiling=0"]}):
+        with pytest.raises(ConfigError, match="Smiling is set twice"):
+            edits(*typed.get("attrs", ()), variants=typed.get("variants", ()))
+    assert len(edits("Smiling=1", "left:Smiling=0").named[""]) == 2
+    assert edits("Smiling=1", variants=["Smiling=0"]).named["Smiling=0"] == {"Smiling": 0.0}

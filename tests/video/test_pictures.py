@@ -173,6 +173,32 @@ def test_a_folder_that_is_not_there_or_not_writable_is_named(
         through(clip, tmp_path / name)
 
 
+@pytest.mark.parametrize("pattern", ["%03d.png", "*.png"])
+def test_numbered_pictures_are_not_written_over_those_they_come_from(
+    tmp_path: Path, through: Pass, pattern: str
+) -> None:
+    numbered(tmp_path, [1, 2])
+    before = [(tmp_path / name).read_bytes() for name in ("001.png", "002.png")]
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ConfigError, match=r"would replace the input .*001.png: choose"):
+        through(ImageSequence(pattern=str(tmp_path / pattern)), f"{tmp_path}/x/../%03d.png")
+    assert [(tmp_path / name).read_bytes() for name in ("001.png", "002.png")] == before
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.png").symlink_to(tmp_path / "001.png")
+    with pytest.raises(ConfigError, match="would replace the input"):
+        through(ImageSequence(pattern=f"{tmp_path}/links/*.png"), tmp_path / "%03d.png")
+    through(ImageSequence(pattern=str(tmp_path / pattern)), tmp_path / "new%03d.png")
+    assert (tmp_path / "new002.png").is_file()
+
+
+def test_no_picture_gets_its_name_where_one_of_the_names_is_a_folders(tmp_path: Path, through: Pass) -> None:
+    numbered(tmp_path, [1, 2])
+    (tmp_path / "out" / "002.png").mkdir(parents=True)
+    with pytest.raises(MediaError, match=r"002.png is a folder: move it"):
+        through(str(tmp_path / "%03d.png"), tmp_path / "out" / "%03d.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["002.png"]
+
+
 def test_a_gif_has_few_colours_and_looks_like_the_video(tmp_path: Path, through: Pass) -> None:
     pictures = [np.roll(picture, 8 * i, axis=1) for i, picture in enumerate(colours(1, (160, 120)) * 8)]
     for i, picture in enumerate(pictures):
