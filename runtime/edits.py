@@ -71,7 +71,7 @@ class Edits:
                 raise ConfigError(f"two outputs are named {name!r}: expected each once")
             if (other := fitting.setdefault(_fitting(name), name)) != name:
                 raise ConfigError(
-                    f"the outputs {other!r} and {name!r} are both {_fitting(name)!r} in files' names: rename one"
+                    f"the outputs {other!r} and {name!r} are both {_fitting(name)!r} as files: rename one"
                 )
             outputs[name] = for_faces({**common, **values}, faces)
         return cls(named=outputs or {"": for_faces(common, faces)}, file=read)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fader.errors import ConfigError
-from fader.runtime import Editor, Keyframes, Span
+from fader.runtime import Editor, EncodeOptions, FaceOptions, Keyframes, Span
 from fader.runtime.edits import Edits, named_target
 from fader.runtime.edits_file import read_edits
+from fader.runtime.job import Job
 from fader.runtime.motion import parse
 
 EXAMPLE = """
@@ -161,7 +162,7 @@ def test_names_become_files_that_every_system_takes() -> None:
 
 def test_outputs_whose_files_would_have_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "edits.toml").write_text('[outputs."a/b"]\nYoung = 1\n[outputs."a-b"]\nYoung = 0')
-    with pytest.raises(ConfigError, match="'a/b' and 'a-b' are both 'a-b' in files' names"):
+    with pytest.raises(ConfigError, match="'a/b' and 'a-b' are both 'a-b' as files"):
         edits(file=tmp_path / "edits.toml")
 
 
@@ -171,3 +172,13 @@ def test_an_attribute_is_set_once_in_one_place_and_once_for_each_face() -> None:
             edits(*typed.get("attrs", ()), variants=typed.get("variants", ()))
     assert len(edits("Smiling=1", "left:Smiling=0").named[""]) == 2
     assert edits("Smiling=1", variants=["Smiling=0"]).named["Smiling=0"] == {"Smiling": 0.0}
+
+
+def test_one_named_output_may_go_to_standard_output_and_two_may_not(editor: Editor) -> None:
+    def targets(*variants: str) -> list[str]:
+        named = edits(variants=variants).named
+        return Job(editor, named, EncodeOptions(), FaceOptions(), None, quiet=True).targets("-")
+
+    assert targets("Smiling=1") == ["-"]
+    with pytest.raises(ConfigError, match="takes one output, found 2"):
+        targets("Smiling=1", "Smiling=0")
