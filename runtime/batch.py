@@ -66,17 +66,17 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
 
 def _single(name: str, rate: Fraction | None) -> Source | None:
     """Return what one name stands for; None where it is several files."""
-    if is_numbered(name) and not Path(name).exists():
+    if is_numbered(name) and not os.path.exists(name):  # noqa: PTH110
         return ImageSequence(pattern=name, **({} if rate is None else {"fps": rate}))
     if is_glob(name) and not is_live(name):
         return None if rate is None else ImageSequence(pattern=name, fps=rate)
-    return None if Path(name).is_dir() else name
+    return None if os.path.isdir(name) else name  # noqa: PTH112  # Path raises for names that are too long
 
 
 def _tasks(name: str, out: str | None, rate: Fraction | None, *, recursive: bool) -> Iterator[Task]:
     if name == PIPE or is_live(name):
         raise ConfigError(f"{name} can only be edited alone; name it as the only INPUT")
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # noqa: PTH112
         folder = Path(name)
         home = _folder_beside(folder) if out is None else Path(out)
         if home.resolve() == folder.resolve():

@@ -1,5 +1,6 @@
 """What a command line asks for: one edit, or several outputs with names, from its options and a file."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ NEXT_NAME = re.compile(r",(?=(?!\d*\.\d)[^,=@]+=)")
 """A comma before a NAME=; others are within a value, as in 0@0s,1@2s, or a place, as in 0.3,0.4:Smiling."""
 UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 """Characters that some file system has in no name."""
+LONGEST_NAME = 80
+"""Characters of an output's name in a file's; of longer ones the beginning and a digest are taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +99,9 @@ def named_target(target: str, name: str) -> str:
     if not name:
         return target
     path, fitting = Path(target), _fitting(name)
+    if len(fitting) > LONGEST_NAME:  # file systems take 255 bytes
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        fitting = f"{fitting[: LONGEST_NAME - 9]}-{digest}"
     if is_numbered(target):
         folder = path.parent.resolve()
         return str(folder.with_name(f"{folder.name}.{fitting}") / path.name)

@@ -9,6 +9,7 @@ from fader.runtime.editor import Editor
 from fader.runtime.faces.tracking import FaceOptions
 from fader.runtime.mark import mark_of
 from fader.runtime.motion import Values
+from fader.runtime.video.containers import is_same_file
 from fader.runtime.video.sequence import frame_of
 
 __all__ = ["ImageReport", "edit_image"]
@@ -52,7 +53,7 @@ def edit_image(
         MediaError: the source cannot be read or the target cannot be written.
     """
     source, target = Path(source), Path(target)
-    if target.exists() and source.exists() and target.samefile(source):
+    if is_same_file(source, target):
         raise ConfigError(f"the output {target} is the input: choose another name with -o")
     done = next(editor.edit_frames([frame_of(read_image(source))], values, faces=faces))
     write_image(target, done.frame.to_ndarray(), note=mark_of(editor.model, values) if mark else None)

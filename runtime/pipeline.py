@@ -234,7 +234,9 @@ class _Way:
 
 
 def _part_of(source: "str | os.PathLike[str]", part: Part) -> VideoPart:
-    if not Path(source).is_file() and (isinstance(source, ImageSequence) or source == PIPE):
+    if not os.path.isfile(source) and (  # noqa: PTH113
+        isinstance(source, ImageSequence) or source == PIPE
+    ):
         raise ConfigError(f"{os.fspath(source)}: a part is of a video file; leave out --preview and --frames")
     return VideoPart(os.fspath(source), part)
 

@@ -16,6 +16,7 @@ __all__ = [
     "container_format",
     "holds_codec",
     "holds_stream",
+    "is_same_file",
     "writable_path",
 ]
 
@@ -62,6 +63,22 @@ def holds_stream(format_name: str, template: Stream) -> bool:
         return True
 
 
+def is_same_file(source: Path, target: Path) -> bool:
+    """Tell whether two names stand for one file that is there.
+
+    Raises:
+        MediaError: one of them can be no file's name, or cannot be looked at.
+    """
+    try:
+        return source.samefile(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise MediaError(
+            f"{error.filename}: cannot be a file ({error.strerror}); choose another name"
+        ) from error
+
+
 def writable_path(path: Path, source: Path) -> Path:
     """Resolve an output path's symbolic links and check that it can be written.
 
@@ -70,7 +87,7 @@ def writable_path(path: Path, source: Path) -> Path:
         MediaError: it is a folder, or its folder is missing or cannot be written to.
     """
     final = path.resolve()
-    if final.exists() and source.exists() and final.samefile(source):
+    if is_same_file(source, final):
         raise ConfigError(f"{path}: is the input itself; give the output another name")
     if final.is_dir():
         raise MediaError(f"{path}: is a folder; give the name of a file")

@@ -32,7 +32,7 @@ def open_source(source: "str | os.PathLike[str]") -> VideoSource:
     name = os.fspath(source)
     if name == PIPE:
         return PipeSource()
-    if is_numbered(name) and not Path(name).exists():
+    if is_numbered(name) and not os.path.exists(name):  # noqa: PTH110
         return SequenceSource(ImageSequence(pattern=name))
     if is_animated_webp(Path(name)):
         return AnimationSource(Path(name))

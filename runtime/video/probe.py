@@ -73,8 +73,12 @@ def open_media(path: Path) -> InputContainer:
     Raises:
         MediaError: there is no such file, it is not a file, or it is damaged or not a media file.
     """
-    if not path.exists():
-        raise MediaError(f"{path}: no such file; check the path")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if not path.is_file():
         raise MediaError(f"{path}: is not a file; give the path of one video file")
     try:

@@ -148,7 +148,7 @@ def write_image(path: Path, image: NDArray[Any], *, note: str | None = None) -> 
         whole = False
     if not whole:
         raise MediaError(f"cannot encode {path} as {suffix}: choose .png")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.stem[:60]}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content.tobytes())
         partial.replace(path)

@@ -474,3 +474,26 @@ def test_timings_say_where_the_time_went(run: Run, folder: Path) -> None:
     (report,) = json.loads(as_json.out)
     assert [stage["stage"] for stage in report["timings"]] == stages
     assert sum(stage["working"] for stage in report["timings"]) > 0
+
+
+def test_names_that_no_file_can_have_are_refused(run: Run, folder: Path) -> None:
+    write_image(folder / "a.jpg", portrait(SIZE))
+    long, edit = "x" * 300, ("--attr", "Smiling=1")
+    refused(run(folder / "clip.mp4", *edit, "-o", folder / f"{long}.mp4"), "name too long")
+    refused(run(folder / "a.jpg", *edit, "-o", folder / f"{long}.jpg"), "name too long")
+    for name in (long, f"{long}.mp4", f"{long}.jpg", f"{long}%d.png", f"[{long}].mp4"):
+        refused(run(folder / name, *edit))
+    refused(run(folder / f"{long}.mp4", *edit, "--preview", "1"), "name too long")
+    assert run(folder / "clip.mp4", folder / long, *edit).code == 1
+    assert files(folder) == ["a.jpg", "clip.edited.mp4", "clip.mp4"]
+
+
+def test_an_output_of_many_keyframes_has_a_name_that_fits(run: Run, folder: Path) -> None:
+    moving = "Smiling=" + ",".join(f"0.1@{i}s" for i in range(50))
+    texts = [f"{moving},{last}@99s" for last in (0, 1)]
+    done = run(folder / "clip.mp4", "--variant", texts[0], "--variant", texts[1], "-q")
+    assert (done.code, done.err) == (0, "")
+    one, other = (name for name in files(folder) if name != "clip.mp4")
+    assert one.startswith("clip.Smiling=0.1@0s,0.1@1s")
+    assert one != other
+    assert max(len(one), len(other)) < 100
