@@ -3,11 +3,12 @@
 Exit codes: 0 done, 1 an error of fader's in one line, 2 wrong usage, 130 interrupted, 143 terminated.
 """
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 from rich.console import Console
@@ -20,6 +21,7 @@ __all__ = ["Bar", "progress", "run", "status"]
 
 INTERRUPTED = 130
 TERMINATED = 143
+UNPRINTABLE = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG})
 
 
 def run(app: typer.Typer) -> None:
@@ -30,6 +32,8 @@ def run(app: typer.Typer) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         if code == INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
     except FaderError as error:
@@ -39,6 +43,10 @@ def run(app: typer.Typer) -> None:
         print("interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
     except Exception as error:
+        if _is_of_stdout(error):
+            said = getattr(error, "strerror", error)
+            print(f"error: standard output cannot be written ({said})", file=sys.stderr)  # noqa: T201
+            sys.exit(1)
         # typer's own usage errors, which know how to show themselves
         show = getattr(error, "show", None)
         if show is None:
@@ -46,6 +54,16 @@ def run(app: typer.Typer) -> None:
         show()
         sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_of_stdout(error: Exception) -> bool:
+    """Tell whether printing failed; if so, drop what is left, else the interpreter tries again at its end."""
+    # Files that are opened, read or renamed have names in their errors; what writes them wraps its own.
+    if not isinstance(error, OSError) or error.filename is not None or error.errno not in UNPRINTABLE:
+        return False
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return True
 
 
 @contextmanager

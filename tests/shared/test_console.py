@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -125,3 +126,43 @@ def test_a_status_is_a_plain_line_where_stderr_is_no_terminal(capsys: pytest.Cap
     with console.status("building"):
         pass
     assert capsys.readouterr().err == "building\n"
+
+
+REPORT = """
+import typer
+from fader import console
+app = typer.Typer()
+@app.command()
+def command(): {say}("report")
+console.run(app)
+"""
+
+
+@pytest.mark.parametrize("say", ["print", "typer.echo"])
+def test_a_report_that_cannot_be_written_is_one_line_and_exits_with_1(say: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", REPORT.format(say=say)],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    said = "error: standard output cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("say", ["print", "typer.echo"])
+def test_a_reader_that_went_away_is_no_traceback(say: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT.format(say=say)],
+        check=False,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr in {"", "error: standard output cannot be written (Broken pipe)\n"}
