@@ -56,9 +56,18 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
     if rate is not None and not all(is_numbered(name) or is_glob(name) for name in sources):
         raise ConfigError('--fps goes with pictures that make a video, such as "frames/%05d.png"')
     if len(sources) == 1 and (only := _single(sources[0], rate)) is not None:
-        return Plan(tasks=(Task(source=only, target=out or beside(only)),), is_batch=False)
+        target = beside(only) if out is None else out
+        if out is not None and os.path.isdir(out):  # noqa: PTH112  # Path raises for names that are too long
+            inside = Path(beside(only)) if isinstance(only, ImageSequence) else _renamed(Path(only))
+            target = str(Path(out) / inside.name)
+        return Plan(tasks=(Task(source=only, target=target),), is_batch=False)
     if out == PIPE or (out is not None and (is_live(out) or is_numbered(out))):
         raise ConfigError(f"-o {out} takes one input, found several: expected a folder")
+    if out is not None and _is_media(Path(out)) and not os.path.isdir(out):  # noqa: PTH112
+        raise ConfigError(
+            f"-o {out} is a file's name, and the input is several files: expected a folder"
+            + ("; --fps 25 makes one video of pictures" if any(map(is_glob, sources)) else "")
+        )
     found = (task for name in sources for task in _tasks(name, out, rate, recursive=recursive))
     tasks = list(dict.fromkeys(found))
     return Plan(tasks=tuple(tasks), is_batch=True, home=None if out is None else Path(out))
@@ -251,7 +260,7 @@ def _fields(task: Task) -> dict[str, Any]:
 def _is_there(target: str) -> bool:
     if target == PIPE or is_live(target):
         return False
-    return (first_of(target) if is_numbered(target) else Path(target)).is_file()
+    return os.path.isfile(first_of(target) if is_numbered(target) else target)  # noqa: PTH113  # Path raises for names that are too long
 
 
 def _make_folder(folder: Path) -> None:

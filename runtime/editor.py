@@ -73,11 +73,10 @@ class Editor:
             EngineError: the engine is not installed here.
             ConfigError: an unknown engine, or a bound below its range.
         """
-        if cache_bytes < 0 or max_batch < 1 or (threads is not None and threads < 1):
-            raise ConfigError(
-                f"found {cache_bytes = }, {max_batch = }, {threads = }: "
-                "expected 0 or more, 1 or more, 1 or more"
-            )
+        bounds = (("cache_bytes", cache_bytes, 0), ("max_batch", max_batch, 1), ("threads", threads, 1))
+        for name, given, least in bounds:
+            if given is not None and given < least:
+                raise ConfigError(f"found {name} = {given}: expected {least} or more")
         loaded = Bundle(Path(bundle) if bundle is not None else shipped_bundle())
         return cls(
             Model(

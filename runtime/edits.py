@@ -118,6 +118,8 @@ def _values(option: str, texts: Iterable[str]) -> dict[str, Value | Motion]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value:
             raise ConfigError(f"{option} {text}: expected NAME=VALUE, such as {option} Eyeglasses=0.8")
+        if option == "--attr" and NEXT_NAME.search(value):
+            raise ConfigError(f"{option} {text}: expected one attribute; give {option} once for each")
         if name.strip() in values:
             raise ConfigError(f"{option} {text}: {name.strip()} is set twice; expected each attribute once")
         values[name.strip()] = parse(value)

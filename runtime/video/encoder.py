@@ -164,7 +164,11 @@ def _encoder_options(codec: str, options: EncodeOptions, traits: VideoTraits) ->
 def _nearest_format(codec: str, traits: VideoTraits) -> str | None:
     offered = [item.name for item in av.Codec(codec, "w").video_formats or []]
     formats = [name for name in offered if _fits(codec, name, traits)]
-    return nearest_of(formats, traits) if offered else traits.pix_fmt
+    nearest = nearest_of(formats, traits) if offered else traits.pix_fmt
+    if nearest == "yuv444p" and "yuv420p" in formats and _becomes_yuv(traits.pix_fmt, nearest):
+        # Browsers, phones and televisions do not play 4:4:4, and pictures and GIFs are made to be shown.
+        return "yuv420p"
+    return nearest
 
 
 def nearest_of(formats: Sequence[str], traits: VideoTraits) -> str | None:

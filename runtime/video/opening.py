@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+from fader.errors import ConfigError
 from fader.runtime.video.frame_target import FrameTarget
 from fader.runtime.video.gif import GifTarget
+from fader.runtime.video.live_source import is_live
 from fader.runtime.video.numbering import is_numbered
 from fader.runtime.video.options import EncodeOptions
 from fader.runtime.video.pipes import PIPE, PipeSource, Y4mTarget
@@ -53,6 +55,8 @@ def open_target(
         ConfigError, MediaError: as `VideoTarget.open`.
     """
     name = os.fspath(target)
+    if is_live(name):
+        raise ConfigError(f"{name}: expected a file, since the source is no live stream")
     if name == PIPE:
         return Y4mTarget(source)
     if is_numbered(name):

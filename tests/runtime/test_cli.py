@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from tests.media import media_file
@@ -497,3 +498,35 @@ def test_an_output_of_many_keyframes_has_a_name_that_fits(run: Run, folder: Path
     assert one.startswith("clip.Smiling=0.1@0s,0.1@1s")
     assert one != other
     assert max(len(one), len(other)) < 100
+
+
+def test_a_result_may_go_into_a_folder_that_is_there(run: Run, folder: Path) -> None:
+    (folder / "results").mkdir()
+    assert run(folder / "clip.mp4", "--attr", "Smiling=1", "-o", folder / "results", "-q").code == 0
+    assert files(folder / "results") == ["clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ("a.mp4", "b.mp4", "--attr", "Smiling=1", "-o", "c.mp4"),
+            "is a file's name, and the input is several",
+        ),
+        (("a.mp4", "--attr", "Smiling=1,Young=1"), "expected one attribute; give --attr once for each"),
+        (("a.mp4", "--attr", "Smiling=1", "--threads", "0"), "found threads = 0: expected 1 or more"),
+        (("CLIP", "--attr", "Smiling=1", "-o", "udp://127.0.0.1:9"), "the source is no live stream"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(
+    run: Run, folder: Path, options: tuple[str, ...], words: str
+) -> None:
+    named = [str(folder / "clip.mp4") if word == "CLIP" else word for word in options]
+    refused(run(*named), words)
+
+
+def test_a_gif_becomes_a_video_that_every_player_shows(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert run(folder / "clip.mp4", "--attr", "Smiling=1", "-o", tmp_path / "clip.gif", "-q").code == 0
+    assert run(tmp_path / "clip.gif", "--attr", "Smiling=0", "-q").code == 0
+    with av.open(tmp_path / "clip.edited.mp4") as container:
+        assert container.streams.video[0].pix_fmt == "yuv420p"
