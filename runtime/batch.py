@@ -260,7 +260,8 @@ def _fields(task: Task) -> dict[str, Any]:
 def _is_there(target: str) -> bool:
     if target == PIPE or is_live(target):
         return False
-    return os.path.isfile(first_of(target) if is_numbered(target) else target)  # noqa: PTH113  # Path raises for names that are too long
+    # Path raises for names that are too long.
+    return os.path.isfile(first_of(target) if is_numbered(target) else target)  # noqa: PTH113
 
 
 def _make_folder(folder: Path) -> None:

@@ -162,7 +162,7 @@ def test_latents_of_another_bundle_are_refused(editor: Editor) -> None:
 
 @pytest.mark.parametrize("bounds", [{"max_batch": 0}, {"cache_bytes": -1}, {"threads": 0}])
 def test_bounds_below_their_range_are_refused(tiny_bundle: Path, bounds: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="expected [01] or more"):
+    with pytest.raises(ConfigError, match=r"expected [01] or more"):
         Editor.open(tiny_bundle, **bounds)
 
 
