@@ -14,6 +14,9 @@ from fader.runtime.store.records import Record
 
 __all__ = ["DamagedStoreError", "SourceDatabase", "describe", "remove"]
 
+WAIT_S = 30
+"""For another process that is writing: a commit of a busy disk takes seconds."""
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS source (path TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS frames (
@@ -59,7 +62,9 @@ class SourceDatabase:
         """
         self._path, self._key = path, key
         with _explained(path):
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                path, timeout=WAIT_S, isolation_level=None, check_same_thread=False
+            )
         try:
             with _explained(path):
                 self._connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")

@@ -38,7 +38,9 @@ def test_after_a_kill_at_any_moment_the_next_edit_goes_on_and_gives_the_same(
 ) -> None:
     expected = plain_edit(editor, long, tmp_path)
     moments, n_stored = np.random.default_rng(0).uniform(0, 0.5, KILLS), [0]
-    for moment in moments:
+    for moment in (*moments, 1, 2, 4):  # the later ones for slow machines
+        if moment >= 1 and n_stored[-1]:
+            break
         with start_edit(tiny_bundle, long, tmp_path / "out.mkv", tmp_path / "store") as child:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"

@@ -32,6 +32,11 @@ class Participant:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def reload(self) -> None:
+        """Load the page again, and wait until it is where it was."""
+        self.driver.refresh()
+        WebDriverWait(self.driver, 20, 0.05).until(lambda _: self.question)
+
     def open(self, page: Path) -> None:
         self.driver.get(page.as_uri())
 

@@ -63,7 +63,7 @@ def test_a_study_is_answered_by_keyboard_reloaded_midway_saved_and_scored(
         assert participant.count == f"Question {step + 1} of {N_STEPS}"
         if step in {5, N_STEPS - 2}:
             before = (participant.question, [image.tobytes() for image in participant.pictures()])
-            participant.driver.refresh()
+            participant.reload()
             assert (participant.question, [image.tobytes() for image in participant.pictures()]) == before
         answer_truly(participant)
     assert participant.screen == "end"
