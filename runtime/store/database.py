@@ -5,6 +5,7 @@ that is killed leaves the frames that it had committed.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -68,7 +69,7 @@ class SourceDatabase:
         try:
             with _explained(path):
                 self._connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._to_write_ahead()
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.executescript(TABLES)
                 with self._transaction():
@@ -78,6 +79,19 @@ class SourceDatabase:
         except BaseException:
             self.close()
             raise
+
+    def _to_write_ahead(self) -> None:
+        # SQLite does not wait here for another process that does the same at this moment: it says so at once.
+        give_up = time.monotonic() + WAIT_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def read(self, first: int, count: int) -> list[Record]:
         """Return up to `count` frames from number `first` on, each verified; none after the last.
