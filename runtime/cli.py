@@ -213,7 +213,9 @@ def run_command(
             _show_attributes(editor, as_json=as_json)
         return
     faces = FaceOptions(min_size=min_face, max_faces=max_faces, aligned=aligned)
-    if list_faces and sources:
+    if list_faces:
+        if not sources or len(sources) > 1 or preview is not None or frames is not None:
+            raise typer.BadParameter("--list-faces takes one INPUT, a whole video file")
         with Editor.open(model, engine=engine, threads=threads) as editor:
             _show_tracks(editor, Path(sources[0]), faces, as_json=as_json)
         return
@@ -270,6 +272,8 @@ def _show_tracks(editor: "Editor", source: Path, faces: "FaceOptions", *, as_jso
         return
     for track in tracks:
         typer.echo(sentence_of(track))
+    if not tracks:
+        typer.echo(f"no face was found in {source}; --min-face 0.02 finds smaller ones")
 
 
 def main() -> None:

@@ -12,22 +12,20 @@ from av.stream import Stream
 
 from fader.errors import ConfigError
 from fader.runtime.stages import FaceFrame
-from fader.runtime.video import EncodeOptions, VideoSource, VideoTarget
-from fader.runtime.video.frame_target import FrameTarget
+from fader.runtime.video import EncodeOptions, VideoSource
+from fader.runtime.video.contract import Target
 from fader.runtime.video.opening import open_target
 
 __all__ = ["Copies", "begin_at_zero", "open_targets", "share_packets"]
 
 P = TypeVar("P")
-Target = TypeVar("Target", bound="str | os.PathLike[str]")
+Name = TypeVar("Name", bound="str | os.PathLike[str]")
 Copies: TypeAlias = "tuple[Packet[Stream], ...]"
 """One packet, once for each output."""
 
 
 @contextmanager
-def open_targets(
-    encodings: Mapping[Target, EncodeOptions], source: VideoSource
-) -> "Iterator[list[VideoTarget | FrameTarget]]":
+def open_targets(encodings: Mapping[Name, EncodeOptions], source: VideoSource) -> "Iterator[list[Target]]":
     """Open targets; they are finished with the body, or removed if anything fails.
 
     Args:
@@ -44,7 +42,7 @@ def open_targets(
             raise ConfigError(f"{file}: is the target of two outputs; give each a file of its own")
         known.add(file.resolve())
     with ExitStack() as stack:
-        targets = []
+        targets: list[Target] = []
         for path, options in encodings.items():
             targets.append(open_target(path, source, options))
             stack.enter_context(targets[-1])

@@ -24,9 +24,9 @@ from fader.runtime.resume import open_segmented, own_store, pass_finished
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
 from fader.runtime.timings import Clock
-from fader.runtime.video import EncodeOptions, ImageSequence, Part, VideoPart, VideoSource, VideoTarget
+from fader.runtime.video import EncodeOptions, ImageSequence, Part, VideoPart, VideoSource
 from fader.runtime.video.containers import WRITABLE_SUFFIXES
-from fader.runtime.video.frame_target import FrameTarget
+from fader.runtime.video.contract import Target
 from fader.runtime.video.opening import open_source
 from fader.runtime.video.pipes import PIPE
 from fader.runtime.video.segmented import SegmentedTarget
@@ -34,7 +34,7 @@ from fader.runtime.video.segmented import SegmentedTarget
 __all__ = ["edit_variants", "edit_video"]
 
 T = TypeVar("T")
-Target = TypeVar("Target", bound="str | os.PathLike[str]")
+Name = TypeVar("Name", bound="str | os.PathLike[str]")
 _Passing: TypeAlias = "FaceFrame | Copies"
 QUEUE = 8
 
@@ -101,7 +101,7 @@ def edit_video(  # noqa: PLR0913  # what is edited, then one option for each thi
 def edit_variants(  # noqa: PLR0913
     editor: Editor,
     source: "str | os.PathLike[str]",
-    variants: Mapping[Target, Values],
+    variants: Mapping[Name, Values],
     *,
     encoding: EncodeOptions | None = None,
     faces: FaceOptions | None = None,
@@ -146,9 +146,9 @@ def edit_variants(  # noqa: PLR0913
         comparison = Comparison(compare, reading) if compare else None
         encodings = {target: _marked(encoding, editor, values) for target, values in variants.items()}
         segments: SegmentedTarget | None = None
-        targets: list[VideoTarget | FrameTarget]
+        targets: list[Target]
         if resume:
-            target, values = _only(variants, reading, simple=comparison is None and part is None)
+            target, values = _only(variants, reading, comparison, part)
             segments = stack.enter_context(
                 open_segmented(Path(target), reading, editor, values, encoding=encodings[target], faces=faces)
             )
@@ -241,13 +241,22 @@ def _part_of(source: "str | os.PathLike[str]", part: Part) -> VideoPart:
     return VideoPart(os.fspath(source), part)
 
 
-def _only(variants: Mapping[Target, Values], source: VideoSource, *, simple: bool) -> tuple[Target, Values]:
+def _only(
+    variants: Mapping[Name, Values], source: VideoSource, comparison: Comparison | None, part: Part | None
+) -> tuple[Name, Values]:
     """Return the one variant of a run that can go on after it was stopped."""
     target = next(iter(variants))
-    is_video = Path(target).suffix.lower() in WRITABLE_SUFFIXES
-    if len(variants) > 1 or not simple or not source.path.is_file() or not is_video:
+    obstacles = {
+        "several outputs": len(variants) > 1,
+        "a part of a video": part is not None,
+        "a comparison": comparison is not None,
+        "a source that is no file": not source.path.is_file(),
+        "a target that is no video file": Path(target).suffix.lower() not in WRITABLE_SUFFIXES,
+    }
+    found = next((name for name, is_there in obstacles.items() if is_there), None)
+    if found is not None:
         raise ConfigError(
-            f"{Path(target)}: --resume goes with one video file and one output, whole and not compared"
+            f"{Path(target)}: --resume is for a whole video into one file, found {found}: leave it out"
         )
     return target, variants[target]
 

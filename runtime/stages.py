@@ -4,6 +4,7 @@ Each stage is a plain generator that keeps the order; things that are not frames
 that copied packets keep their place between the frames.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -23,6 +24,7 @@ from fader.runtime.video.planes import FramePlanes
 __all__ = ["Edited", "FaceFrame", "crops_of", "find_faces", "paste", "render"]
 
 P = TypeVar("P")
+_log = logging.getLogger(__name__)
 MAX_WAITING = 16
 """Frames that wait for a batch of faces to fill; memory is bounded by it."""
 NOMINAL_STEP_S = 1 / 25
@@ -134,6 +136,8 @@ def render(
             yield from _rendered(waiting, model, wanted, estimates)
             waiting, n_faces = [], 0
     yield from _rendered(waiting, model, wanted, estimates)
+    for face in dict.fromkeys(face for values in wanted if follow for face in values.unseen):
+        _log.warning("the face %s was never seen, so nothing of it is edited; --list-faces shows all", face)
 
 
 def paste(

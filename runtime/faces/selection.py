@@ -130,6 +130,12 @@ class FaceValues:
         self._parts = by_face(values)
         self._selectors = {face: FaceSelector(face, crop) for face in self._parts if face != EVERYBODY}
         self._weights: dict[str, list[float]] = {face: [] for face in self._selectors}
+        self._unseen = dict.fromkeys(self._selectors)
+
+    @property
+    def unseen(self) -> list[str]:
+        """Selections that have meant no face so far, as they were typed."""
+        return list(self._unseen)
 
     def see(
         self, faces: "Sequence[TrackedFace]", size: tuple[int, int], time_s: float, *, is_cut: bool
@@ -138,6 +144,8 @@ class FaceValues:
         for face, selector in self._selectors.items():
             found = selector.weights(faces, size, time_s, is_cut=is_cut or not self._follow)
             self._weights[face].extend(found)
+            if any(found):
+                self._unseen.pop(face, None)
 
     def apply(
         self, attributes: AttributeSet, source_NA: NDArray[np.float32], times_N: NDArray[np.float64]

@@ -1,12 +1,11 @@
 """Targets that take frames alone, upright: pipes, numbered pictures, GIF."""
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from av.filter import Graph
@@ -16,7 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from fader.errors import MediaError
+from fader.runtime.video.contract import Target
 from fader.runtime.video.source import VideoSource
 
 __all__ = ["FrameTarget", "Turn", "to_rgb"]
@@ -30,14 +29,8 @@ _TURNS: dict[int, Sequence[tuple[str, str | None]]] = {
 }
 
 
-class FrameTarget(ABC):
-    """Somewhere that holds pictures and nothing else; used as `VideoTarget` is.
-
-    Leaving the block without an error finishes it; with one, `abort` is called.
-    """
-
-    path: Path
-    """Where the frames go."""
+class FrameTarget(Target):
+    """Somewhere that holds pictures and nothing else."""
 
     def __init__(self, path: Path, source: VideoSource) -> None:
         self.path = path
@@ -47,17 +40,6 @@ class FrameTarget(ABC):
             if stream.type in {"audio", "subtitle"}:
                 _log.warning("%s: leaving out stream %d (%s)", path, stream.index, stream.type)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.finish()
-        else:
-            self.abort()
-
     def write(self, item: "VideoFrame | Packet[Stream]") -> None:
         """Take a frame of the source's size, turned upright here; packets are passed over.
 
@@ -66,25 +48,12 @@ class FrameTarget(ABC):
         """
         if not isinstance(item, VideoFrame):
             return
-        if (item.width, item.height) != self._size:
-            width, height = self._size
-            raise MediaError(
-                f"{self.path}: a frame of {item.width}x{item.height} came; expected {width}x{height} "
-                "throughout, cut a video where its size changes"
-            )
+        self._require_size(item, *self._size)
         self._write(self._turn(item))
 
     @abstractmethod
     def _write(self, frame: VideoFrame) -> None:
         """Take an upright frame."""
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Write what is left; does nothing the second time."""
-
-    @abstractmethod
-    def abort(self) -> None:
-        """Stop and remove what was written; does nothing after `finish`."""
 
 
 class Turn:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from fader.errors import ConfigError
-from fader.runtime.video.frame_target import FrameTarget
+from fader.runtime.video.contract import Target
 from fader.runtime.video.gif import GifTarget
 from fader.runtime.video.live_source import is_live
 from fader.runtime.video.numbering import is_numbered
@@ -43,7 +43,7 @@ def open_source(source: "str | os.PathLike[str]") -> VideoSource:
 
 def open_target(
     target: "str | os.PathLike[str]", source: VideoSource, options: EncodeOptions | None = None
-) -> VideoTarget | FrameTarget:
+) -> Target:
     """Start a video file, numbered pictures, a GIF, or y4m on standard output for -.
 
     Args:

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import av
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 
 from fader.errors import ConfigError, FaderError, MediaError
 from fader.runtime.video.containers import container_format, writable_path
+from fader.runtime.video.contract import Target
 from fader.runtime.video.encoder import EncoderPlan, conform, encoder_plans, quiet_encoder
 from fader.runtime.video.layout import (
     add_copy,
@@ -38,7 +38,7 @@ __all__ = ["VideoTarget"]
 _log = logging.getLogger(__name__)
 
 
-class VideoTarget:
+class VideoTarget(Target):
     """A video file being written; made by `VideoTarget.open`.
 
         with VideoSource("in.mp4") as source, VideoTarget.open("out.mp4", source) as target:
@@ -48,8 +48,6 @@ class VideoTarget:
     Leaving the block without an error finishes the file; with one, Ctrl-C too, nothing is left behind.
     """
 
-    path: Path
-    """Where the finished file will be."""
     plan: EncoderPlan
     """Encoder, pixel format and quality in use."""
 
@@ -128,17 +126,6 @@ class VideoTarget:
 
     def _publish(self) -> None:
         self._partial.replace(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.finish()
-        else:
-            self.abort()
 
     def write(self, item: "VideoFrame | Packet[Stream]") -> None:
         """Encode a frame of the main stream, or copy a packet of another one.
@@ -231,11 +218,7 @@ class VideoTarget:
     def _timed(self, frame: VideoFrame) -> int:
         """Check a frame, and return its time in the encoder's units: after that of the frame before."""
         context = self._stream.codec_context
-        if (frame.width, frame.height) != (context.width, context.height):
-            raise MediaError(
-                f"{self.path}: a frame of {frame.width}x{frame.height} came; expected "
-                f"{context.width}x{context.height} throughout, cut a video where its size changes"
-            )
+        self._require_size(frame, context.width, context.height)
         if frame.pts is None or frame.time_base is None:
             raise MediaError(f"{self.path}: a frame without a time came; set its pts and time_base")
         pts = round(frame.pts * frame.time_base / context.time_base)

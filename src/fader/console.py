@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,6 +20,7 @@ from fader.errors import FaderError
 
 __all__ = ["Bar", "progress", "run", "status"]
 
+LINE_EVERY_S = 10.0
 INTERRUPTED = 130
 TERMINATED = 143
 UNPRINTABLE = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG})
@@ -93,8 +95,8 @@ class _Rate(ProgressColumn):
 class Bar:
     """A progress bar on stderr that also carries a changing note."""
 
-    def __init__(self, bars: Progress, task: TaskID) -> None:
-        self._bars, self._task = bars, task
+    def __init__(self, bars: Progress, task: TaskID, lines: "_Lines | None" = None) -> None:
+        self._bars, self._task, self._lines = bars, task, lines
 
     def at(self, done: int, total: int | None = None, note: str | None = None) -> None:
         """Move the bar.
@@ -109,11 +111,29 @@ class Bar:
             self._bars.update(self._task, total=total)
         if note is not None:
             self._bars.update(self._task, note=note)
+        if self._lines is not None:
+            self._lines.at(done, total)
+
+
+class _Lines:
+    """Plain lines, one now and then, for logs and pipes."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self._title, self._unit = title, unit
+        self._began = self._last = time.monotonic()
+
+    def at(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._last >= LINE_EVERY_S:
+            self._last = now
+            of = f" of {total}" if total else ""
+            rate = done / (now - self._began)
+            print(f"{self._title}: {done}{of} {self._unit}, {rate:.1f} {self._unit}/s", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager
 def progress(title: str, *, unit: str, total: int | None = None, quiet: bool = False) -> Iterator[Bar]:
-    """Show a bar with units per second and the time left; nothing where stderr is no terminal.
+    """Show a bar with units per second and the time left; a line every 10 s where stderr is no terminal.
 
     Args:
         title: What is being done.
@@ -131,4 +151,5 @@ def progress(title: str, *, unit: str, total: int | None = None, quiet: bool = F
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bars:
-        yield Bar(bars, bars.add_task(title, total=total, note=""))
+        lines = None if quiet or console.is_terminal else _Lines(title, unit)
+        yield Bar(bars, bars.add_task(title, total=total, note=""), lines)

@@ -166,3 +166,19 @@ def test_a_reader_that_went_away_is_no_traceback(say: str) -> None:
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr in {"", "error: standard output cannot be written (Broken pipe)\n"}
+
+
+def test_what_lasts_is_told_line_by_line_where_stderr_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for quiet in (True, False):
+        with console.progress("clip.mp4", unit="frames", quiet=quiet) as bar:
+            for done in range(1, 41):
+                now[0] += 0.5
+                bar.at(done, 40)
+    assert capsys.readouterr().err.splitlines() == [
+        "clip.mp4: 20 of 40 frames, 2.0 frames/s",
+        "clip.mp4: 40 of 40 frames, 2.0 frames/s",
+    ]
