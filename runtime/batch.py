@@ -58,8 +58,8 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
     if len(sources) == 1 and (only := _single(sources[0], rate)) is not None:
         target = beside(only) if out is None else out
         if out is not None and os.path.isdir(out):  # noqa: PTH112  # Path raises for names that are too long
-            inside = Path(beside(only)) if isinstance(only, ImageSequence) else _renamed(Path(only))
-            target = str(Path(out) / inside.name)
+            is_file = isinstance(only, str) and only != PIPE and not is_live(only)
+            target = str(Path(out) / (_renamed(Path(only)) if is_file else Path(beside(only))).name)
         return Plan(tasks=(Task(source=only, target=target),), is_batch=False)
     if out == PIPE or (out is not None and (is_live(out) or is_numbered(out))):
         raise ConfigError(f"-o {out} takes one input, found several: expected a folder")
