@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 from tests.train.evaluation.study.participant import Participant
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -39,7 +40,7 @@ def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
     """Sit down at an empty desk: no study was answered in this browser, and downloads go to a new folder."""
     downloads = tmp_path / "downloads"
     downloads.mkdir()
-    driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "all"})
+    _clear(driver, tmp_path / "desk.html")
     driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
     )
@@ -48,3 +49,17 @@ def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
     someone.console()
     someone.look_at(1280, 800)
     return someone
+
+
+def _clear(driver: webdriver.Chrome, desk: Path) -> None:
+    """Empty what pages keep, once the browser keeps anything: one that has just started may lose it."""
+    desk.write_text("<!doctype html><title>desk</title>", encoding="utf-8")
+    driver.get(desk.as_uri())
+
+    def keeps(_: object) -> bool:
+        driver.execute_script("localStorage.clear(); localStorage.setItem('desk', 'kept')")
+        driver.refresh()
+        return bool(driver.execute_script("return localStorage.getItem('desk') === 'kept'"))
+
+    WebDriverWait(driver, 20, 0.2).until(keeps)
+    driver.execute_script("localStorage.clear()")
