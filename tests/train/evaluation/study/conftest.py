@@ -10,6 +10,14 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 from tests.train.evaluation.study.participant import Participant
 
+# Without a network Chromium's own requests fail by the hundred, and what a page stores or saves may be lost.
+QUIET = (
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -26,7 +34,8 @@ def driver() -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.add_argument("--headless=new")
+    for argument in ("--headless=new", *QUIET):
+        options.add_argument(argument)
     options.add_argument("--disable-dev-shm-usage")  # a container's /dev/shm may be 64 MB
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium's sandbox refuses to run as root
