@@ -29,6 +29,8 @@ FROM_0 = (
     "n_layers",
     "latent_weight",
     "latent_ramp",
+    "cooldown",
+    "exaggeration",
     "feedback_weight",
     "patch_weight",
     "mask_weight",
@@ -76,6 +78,8 @@ class TrainConfig:
     """Images in an update, 2 or more."""
     learning_rate: float = 6e-4
     """Of Adam, for all networks."""
+    cooldown: int = 0
+    """Last iterations of the run, over which the learning rate falls to 0 along a straight line."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Of Adam."""
     clip_norm: float = 5.0
@@ -108,6 +112,9 @@ class TrainConfig:
     """Bins of a continuous attribute."""
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
+    exaggeration: float = 0.0
+    """How far beyond 1 edits that give a boolean attribute put its slider at most. There the guide is to be
+    ever surer, and the patch adversary to see what it sees at 1."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4

@@ -13,12 +13,26 @@ from torch.nn import functional
 from fader.attributes import Attribute, AttributeSet
 from fader.train.draws import Draws
 
-__all__ = ["attribute_loss", "columns", "monotonicity_loss", "other_values", "ramp"]
+__all__ = [
+    "attribute_loss",
+    "columns",
+    "cooled",
+    "exaggerated",
+    "monotonicity_loss",
+    "other_values",
+    "ramp",
+    "shown",
+]
 
 
 def ramp(weight: float, iteration: int, length: int) -> float:
     """Return a weight that grows linearly from 0 to `weight` over `length` iterations, then stays."""
     return weight if length == 0 else weight * min(iteration, length) / length
+
+
+def cooled(rate: float, iteration: int, iterations: int, length: int) -> float:
+    """Return a learning rate that falls linearly over the last `length` of `iterations`, towards 0."""
+    return rate * min(max(iterations - iteration, 0) / length, 1) if length else rate
 
 
 def columns(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
@@ -61,6 +75,22 @@ def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> T
             shift_N = 1 + (random_N * (n - 1)).floor().clamp(max=n - 2)
             others.append((labels_N + shift_N) % n)
     return torch.stack(others, dim=1)
+
+
+def exaggerated(labels_NK: Tensor, most: float, attributes: AttributeSet, draws: Draws) -> Tensor:
+    """Return (N, K) labels in which booleans that are 1 are anywhere from 1 to 1 + `most`.
+
+    `attribute_loss` of such a label falls the further, the surer the logits are.
+    """
+    booleans_K = torch.tensor([a.kind == "boolean" for a in attributes], device=labels_NK.device)
+    beyond_NK = most * draws.uniform(labels_NK.shape[1])
+    return labels_NK + beyond_NK * (booleans_K & (labels_NK == 1))
+
+
+def shown(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
+    """Return (N, K) labels as a picture can show them: exaggerated booleans are 1."""
+    booleans_K = torch.tensor([a.kind == "boolean" for a in attributes], device=labels_NK.device)
+    return torch.where(booleans_K, labels_NK.clamp(max=1), labels_NK)
 
 
 def monotonicity_loss(change_NK: Tensor, moved_NK: Tensor) -> Tensor:

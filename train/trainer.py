@@ -21,7 +21,7 @@ from fader.train.distributed import ALONE, Processes
 from fader.train.draws import Draws, seed_of
 from fader.train.linear_reader import LinearReader
 from fader.train.losses import Critics, EditingLosses, patch_loss
-from fader.train.objectives import columns, other_values, ramp
+from fader.train.objectives import columns, cooled, exaggerated, other_values, ramp, shown
 
 __all__ = ["Metrics", "Trainer"]
 
@@ -156,7 +156,9 @@ class Trainer:
             latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
         losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
         if self._patch is not None:
-            real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
+            real_NA, edited_NA = (
+                columns(shown(y_NK, self.attributes), self.attributes) for y_NK in (labels_NK, edited_NK)
+            )
             with self._autocast():
                 loss = patch_loss(
                     self._patch, (images_NCHW, real_NA), (edited_NCHW, edited_NA), self.config.patch_smoothing
@@ -182,7 +184,10 @@ class Trainer:
         """Return labels in which each image has one attribute changed, by the configuration's shares."""
         shares = [float(self.config.swap.get(name, 1.0)) for name in self.attributes.names]
         chosen_NK = functional.one_hot(draws.choice(shares), len(shares)).bool()
-        return torch.where(chosen_NK, other_values(labels_NK, self.attributes, draws), labels_NK)
+        others_NK = other_values(labels_NK, self.attributes, draws)
+        if self.config.exaggeration:
+            others_NK = exaggerated(others_NK, self.config.exaggeration, self.attributes, draws)
+        return torch.where(chosen_NK, others_NK, labels_NK)
 
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
         self.autoencoder.eval()
@@ -230,11 +235,14 @@ class Trainer:
         return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=half)
 
     def _step(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
+        optimiser, config = self.optimisers[name], self.config
+        rate = cooled(config.learning_rate, self.iteration, config.iterations, config.cooldown)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         torch.autograd.backward(loss, inputs=parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         optimiser.step()
 
     @torch.no_grad()

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from fader.attributes import Attribute, AttributeSet
 from fader.train.draws import Draws
-from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values, ramp
+from fader.train.objectives import (
+    attribute_loss,
+    columns,
+    cooled,
+    exaggerated,
+    monotonicity_loss,
+    other_values,
+    ramp,
+    shown,
+)
 
 GLASSES = AttributeSet([Attribute(name="Glasses")])
 HAIR = AttributeSet(
@@ -102,6 +111,12 @@ def test_a_ramp_of_no_length_is_constant() -> None:
     assert ramp(0.5, 0, 0) == ramp(0.5, 9, 0) == 0.5
 
 
+def test_the_learning_rate_stays_and_then_falls_to_zero_along_a_line() -> None:
+    assert [cooled(0.4, t, 6, 4) for t in (0, 1, 2, 3, 4, 5)] == pytest.approx([0.4, 0.4, 0.4, 0.3, 0.2, 0.1])
+    assert cooled(0.4, 9, 6, 4) == 0
+    assert cooled(0.4, 9, 6, 0) == 0.4
+
+
 AGES = AttributeSet([Attribute(name="Age", span=(20.0, 70.0)), Attribute(name="Glasses")])
 
 
@@ -129,3 +144,22 @@ def test_what_moves_with_its_slider_costs_nothing_and_what_moves_against_it_two(
     assert monotonicity_loss(against, moved).item() == pytest.approx(2, abs=1e-6)
     assert monotonicity_loss(still, moved).item() == pytest.approx(1)
     assert monotonicity_loss(still, still).item() == 0
+
+
+def test_exaggeration_moves_booleans_that_are_one_and_nothing_else() -> None:
+    attributes = AttributeSet([*AGES, Attribute(name="Hair", categories=("black", "brown", "fair"))])
+    labels = torch.tensor([[1.0, 1, 1], [0.4, 0, 2]]).repeat(2000, 1)
+    found = exaggerated(labels, 0.5, attributes, Draws.for_images(0, 4000))
+    assert torch.equal(found[:, [0, 2]], labels[:, [0, 2]])
+    assert torch.equal(found[1::2], labels[1::2])
+    assert 1 <= found[::2, 1].min() < 1.01
+    assert 1.49 < found[::2, 1].max() <= 1.5
+    assert torch.equal(shown(found, attributes), labels)
+
+
+def test_an_exaggerated_label_wants_the_guide_ever_surer() -> None:
+    def loss(margin: float, label: float) -> float:
+        return attribute_loss(torch.tensor([[0.0, margin]]), torch.tensor([[float(label)]]), GLASSES).item()
+
+    assert loss(20, 1) == pytest.approx(loss(30, 1), abs=1e-6)
+    assert loss(20, 1.5) - loss(30, 1.5) == pytest.approx(5, rel=1e-4)

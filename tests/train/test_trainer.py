@@ -1,6 +1,7 @@
 """One update: who moves when, in which mode, in which direction, and what stays."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -199,6 +200,36 @@ def test_shares_of_the_edits_follow_the_configuration(swap: dict[str, float], sh
     edited = trainer.edits(labels, Draws.for_images(0, 4000))
     assert edited[:, 0].float().mean().item() == pytest.approx(share, abs=0.03)
     assert (edited.sum(dim=1) == 1).all()
+
+
+def test_edits_beyond_one_are_drawn_as_such_and_judged_as_what_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = make_trainer(tiny_config(exaggeration=0.5))
+    decoded, criticised = [], []
+    assert trainer.patch_discriminator is not None
+    original = trainer.autoencoder.render
+
+    def render(latents: Sequence[Tensor], values_NA: Tensor) -> Rendering:
+        decoded.append(values_NA)
+        return original(latents, values_NA)
+
+    monkeypatch.setattr(trainer.autoencoder, "render", render)
+    trainer.patch_discriminator.register_forward_pre_hook(lambda _, inputs: criticised.append(inputs[1]))
+    trainer.update(*batch(16))
+    assert 1 < torch.cat(decoded).max() <= 1.5
+    assert set(torch.cat(criticised).flatten().tolist()) == {0, 1}
+
+
+def test_the_learning_rate_of_every_network_cools_down() -> None:
+    trainer = make_trainer(tiny_config(iterations=4, cooldown=2))
+    rates = []
+    for _ in range(4):
+        trainer.update(*batch())
+        rates.append(
+            {o.param_groups[0]["lr"] / trainer.config.learning_rate for o in trainer.optimisers.values()}
+        )
+    assert rates == [{1.0}, {1.0}, {1.0}, {0.5}]
 
 
 def test_without_adversaries_it_is_an_autoencoder_that_learns_its_images() -> None:
