@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fader.errors import ConfigError
 
-__all__ = ["Attribute", "AttributeSet", "Kind", "Value"]
+__all__ = ["Attribute", "AttributeSet", "Kind", "Value", "is_attribute_name"]
 
 Kind = Literal["boolean", "continuous", "categorical"]
 
@@ -25,6 +25,11 @@ Value = float | int | str
 """A strength (boolean), a number in the attribute's own units (continuous), or a category's name."""
 MAX_STRENGTH = 1000
 """Far beyond any use, and far from where a network's arithmetic overflows."""
+
+
+def is_attribute_name(text: str) -> bool:
+    """Tell whether a text can name an attribute: some text without "=" and ":", which end names in edits."""
+    return bool(text) and not set(text) & {"=", ":"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +44,7 @@ class Attribute:
     """Lowest and highest usual value of a continuous attribute, in its own units; None for others."""
 
     def __post_init__(self) -> None:
-        if not self.name or set(self.name) & {"=", ":"}:
+        if not is_attribute_name(self.name):
             raise ConfigError(f"attribute name {self.name!r}: expected a name without '=' and ':'")
         if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
             raise ConfigError(

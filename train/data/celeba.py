@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fader.attributes import Attribute
+from fader.attributes import Attribute, is_attribute_name
 from fader.errors import DataError
 from fader.train.data.labels import Labels
 from fader.train.data.problems import Problem
@@ -68,9 +68,9 @@ def read_celeba_labels(path: Path, *, partition: Path | None = None) -> Labels:
 def _require_head(path: Path, count: str, names: tuple[str, ...]) -> None:
     if not is_celeba(count):
         raise DataError(f"{path}:1: expected the number of images, as in {LABELS}, found {count!r:.80}")
-    if not names or len(set(names)) != len(names) or any("=" in name for name in names):
+    if not names or len(set(names)) != len(names) or not all(map(is_attribute_name, names)):
         raise DataError(
-            f"{path}:2: expected names of attributes, all different and without '=', found "
+            f"{path}:2: expected names of attributes, all different and without '=' and ':', found "
             f"{list(names)!r:.80}"
         )
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.attributes import Attribute, Kind
+from fader.attributes import Attribute, Kind, is_attribute_name
 from fader.errors import ConfigError
 
 __all__ = ["MAX_CATEGORIES", "Cells", "Column", "to_attribute", "understand"]
@@ -120,8 +120,8 @@ def understand(name: str, cells: Cells, kind: Kind | None) -> Column | str:
     Raises:
         ConfigError: the cells are not what the user says.
     """
-    if not name or "=" in name:
-        return "an attribute needs a name, without '='"
+    if not is_attribute_name(name):
+        return "an attribute needs a name, without '=' and ':'"
     if kind is None:
         return _infer(name, cells)
     readers = {"boolean": _boolean, "continuous": _continuous, "categorical": _categorical}
