@@ -46,16 +46,17 @@ def delta(
         (S, S, 3) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings
         hardly differ.
     """
-    change = np.moveaxis((edited - source) * np.float32(127.5), 0, 2)
-    size, differs = change.shape[0], np.abs(change).max(axis=2)
+    change_CHW = (edited - source) * np.float32(127.5)
+    size, differs = len(change_CHW[0]), np.abs(change_CHW).max(axis=0)
     gate = _smoothstep(differs, NOISE_LOW, NOISE_HIGH)
     replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
     if replaced.any():
-        rest = crop - np.moveaxis((source + 1) * np.float32(127.5), 0, 2)
-        thing = _smoothstep(np.abs(rest).max(axis=2), REST_LOW, REST_HIGH)
-        change = change - (replaced * thing)[..., None] * rest
+        rest_CHW = np.moveaxis(crop, 2, 0) - (source + 1) * np.float32(127.5)
+        thing = _smoothstep(np.abs(rest_CHW).max(axis=0), REST_LOW, REST_HIGH)
+        change_CHW = change_CHW - replaced * thing * rest_CHW
         gate = np.maximum(gate, replaced)
-    return np.ascontiguousarray(change * (gate * face_mask(size) * np.float32(strength))[..., None])
+    change_CHW = change_CHW * (gate * face_mask(size) * np.float32(strength))
+    return np.ascontiguousarray(np.moveaxis(change_CHW, 0, 2))
 
 
 def _around(differs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ Source: Zhang et al. 2016, "Joint Face Detection and Alignment using Multi-task 
 Networks"; weights of the mtcnn package (MIT), converted by fader.export.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,22 +102,18 @@ class FaceDetector:
 
     def _propose(self, image: NDArray[np.uint8], min_size: float) -> NDArray[np.float32]:
         boxes, scores = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
-        scale = CELL / max(float(min_size), CELL)
-        while min(image.shape[:2]) * scale >= CELL:
-            level_boxes, level_scores = self._level(image, scale)
+        for scale, small in _pyramid(image, CELL / max(float(min_size), CELL)):
+            level_boxes, level_scores = self._level(small, scale)
             kept = keep_best(level_boxes, level_scores, limit=0.5)
             boxes.append(level_boxes[kept])
             scores.append(level_scores[kept])
-            scale *= PYRAMID
         all_boxes, all_scores = np.concatenate(boxes), np.concatenate(scores)
         kept = keep_best(all_boxes, all_scores, limit=0.7)[:MAX_CANDIDATES]
         return square(all_boxes[kept])
 
     def _level(
-        self, image: NDArray[np.uint8], scale: float
+        self, small: NDArray[np.uint8], scale: float
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        height, width = (max(CELL, round(side * scale)) for side in image.shape[:2])
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         probability, offsets = run_session(self._p, {"image": _normalised(small[None].astype(np.float32))})
         rows, columns = np.nonzero(probability[0] > P_THRESHOLD)
         scores = probability[0, rows, columns]
@@ -126,6 +122,18 @@ class FaceDetector:
         corner = np.stack([columns, rows, columns, rows], axis=1) * STRIDE + np.array([0, 0, CELL, CELL])
         boxes = (corner + CELL * offsets[0][:, rows, columns].T) / scale
         return boxes.astype(np.float32), scores
+
+
+def _pyramid(image: NDArray[np.uint8], scale: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Yield scales and the image at each, from the first scale down, as long as a face could be in it."""
+    levels: list[NDArray[Any]] = [image, image]
+    while min(image.shape[:2]) * scale >= CELL:
+        height, width = (max(CELL, round(side * scale)) for side in image.shape[:2])
+        # From two levels before, twice as large: averaging the whole image each time costs more than the
+        # search itself.
+        levels.append(cv2.resize(levels[-2], (width, height), interpolation=cv2.INTER_AREA))
+        yield scale, levels[-1]
+        scale *= PYRAMID
 
 
 def _normalised(images_NHWC: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ CLIPS = (
 def thumbnails(name: str) -> list[NDArray[np.float32]]:
     with av.open(str(media_file(name))) as container:
         frames = [FramePlanes(frame) for frame in container.decode(video=0)]
-    return [resized(luma(planes.thumbnail(THUMBNAIL)[0])) for planes in frames]
+    return [resized(luma(planes.glance(THUMBNAIL))) for planes in frames]
 
 
 def resized(picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from tests.runtime.scenes import (
 from fader.errors import MediaError
 from fader.runtime.faces.alignment import invert, warp_crop
 from fader.runtime.paste import face_mask
+from fader.runtime.video.copying import copy_frame
 from fader.runtime.video.formats import components
 from fader.runtime.video.planes import FramePlanes
 
@@ -243,6 +244,41 @@ def test_a_thumbnail_is_small_upright_and_says_its_scale() -> None:
 def test_a_frame_smaller_than_the_thumbnail_keeps_its_size() -> None:
     small, scale = FramePlanes(frame_of(smooth_picture((100, 60)), "rgb24")).thumbnail(640)
     assert (small.shape, scale) == ((60, 100, 3), 1.0)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "nv12", "rgb24", "gray"])
+def test_a_glance_is_tiny_upright_and_like_the_thumbnail(pix_fmt: str) -> None:
+    picture = smooth_picture((320, 200))
+    for rotation in ROTATIONS:
+        planes = FramePlanes(frame_of(picture, pix_fmt, rotation=rotation), rotation=rotation)
+        tiny, (like, _) = planes.glance(32), planes.thumbnail(32)
+        assert tiny.shape == like.shape == (20, 32, 3)
+        assert np.abs(tiny.astype(float) - like).mean() < 4
+
+
+def test_a_glance_at_a_frame_of_few_pixels_repeats_them() -> None:
+    assert FramePlanes(frame_of(smooth_picture((2, 30)), "rgb24")).glance(32).shape == (30, 2, 3)
+
+
+def test_copies_share_no_memory_with_the_frame_nor_with_each_other() -> None:
+    frames = [frame_of(np.full((48, 64, 3), level, np.uint8), "rgb24") for level in (10, 20, 30)]
+    frames.append(frame_of(np.full((32, 32, 3), 40, np.uint8), "rgb24"))
+    copies = [copy_frame(frame) for frame in frames for _ in range(2)]
+    for i, copy in enumerate(copies):
+        assert not np.shares_memory(view_of(copy), view_of(frames[i // 2]))
+        view_of(copy)[:] = 100 + i
+    assert [int(view_of(copy).max()) for copy in copies] == [100 + i for i in range(8)]
+    assert [int(view_of(frame).max()) for frame in frames] == [10, 20, 30, 40]
+
+
+def test_memory_of_copies_that_nobody_holds_is_used_again() -> None:
+    frame = frame_of(smooth_picture((64, 48)), "yuv420p")
+    assert len({copy_frame(frame).planes[0].buffer_ptr for _ in range(20)}) <= 2
+
+
+def view_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    samples: NDArray[np.uint8] = np.frombuffer(frame.planes[0], np.uint8)  # type: ignore[call-overload]
+    return samples
 
 
 @pytest.mark.parametrize(
