@@ -56,7 +56,8 @@ class FaceOptions:
     min_size: float = 0.04
     """Side of the smallest face, as a share of the frame's longer side."""
     detect_every: int = 6
-    """Frames between two searches of the whole frame."""
+    """Frames from one search of the whole frame to the next; twice as many after one that, in a frame with
+    faces, found none but those."""
     detection_side: int = 640
     """Longer side, in pixels, of the picture that is searched."""
     max_faces: int = 16
@@ -159,8 +160,10 @@ class Tracker:
         doubtful = self._follow(view)
         self._since_detection += 1
         if doubtful or self._since_detection >= self._options.detect_every:
+            known = self._next_number
             self._search(view, time_s)
-            self._since_detection = 0
+            is_calm = bool(self._tracks) and self._next_number == known and not doubtful
+            self._since_detection = -self._options.detect_every if is_calm else 0
         return [self._place(track, time_s) for track in self._tracks if track.face.score >= LOST_SCORE]
 
     def save(self) -> bytes:
