@@ -1,17 +1,23 @@
 """From a checkpoint to a bundle: export, compare, write, verify, and only then put in place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from fader.bundle import MANIFEST, Bundle, LatentSpec, Manifest, file_record
 from fader.errors import BundleError, ConfigError
 from fader.export.detector import convert_detector
+from fader.export.int8 import export_int8
 from fader.export.model_card import measure, model_card
 from fader.export.parity import BATCH_SIZES
+from fader.export.photographs import Faces, read_faces
 from fader.export.replacing import replacing
 from fader.export.verified import Verified, export_verified
 from fader.models import Checkpoint
+from fader.runtime.engines.openvino_cpu import openvino_core
+from fader.runtime.faces.detector import FaceDetector
 
 __all__ = ["write_bundle"]
 
@@ -25,6 +31,7 @@ def write_bundle(
     *,
     name: str,
     half_weights: bool = True,
+    photos: Path | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Manifest:
     """Export a checkpoint as a bundle. The same checkpoint always gives the same graphs, byte for byte.
@@ -34,6 +41,8 @@ def write_bundle(
         folder: The bundle's folder. A bundle there is replaced once the new one is whole and verified.
         name: The model's name.
         half_weights: Store weights as float16, which halves the bundle; arithmetic stays float32.
+        photos: Folder or zip archive of photographs with faces, see `read_faces`; int8 graphs are calibrated
+            on them. None leaves those graphs out.
         on_step: Called with a few words before each step, and of a variant that is left out.
 
     Returns:
@@ -42,14 +51,24 @@ def write_bundle(
     Raises:
         BundleError: the checkpoint contradicts itself, or the folder is something else or cannot be written.
         ConfigError: the name is empty or has several lines.
+        DataError: the photographs cannot be read, or show too few faces.
+        EngineError: there are photographs, and OpenVINO, which int8 is for, is not installed.
         ParityError: one of GRAPHS does not compute what its network computes; nothing is written.
     """
     tell = on_step or (lambda _: None)
     _require_sound(checkpoint, name)
     with replacing(folder, "bundle", _require_bundle) as partial:
-        verified = export_verified(checkpoint, half_weights=half_weights, tell=tell)
         tell("converting the face detector")
-        manifest = _fill(partial, checkpoint, name, verified, half_weights=half_weights)
+        (partial / DETECTOR).mkdir()
+        detector = convert_detector(partial / DETECTOR)
+        faces = (
+            None if photos is None else _find_faces(photos, partial / DETECTOR, detector, checkpoint, tell)
+        )
+        verified = export_verified(checkpoint, half_weights=half_weights, tell=tell)
+        manifest = _fill(partial, checkpoint, name, verified, detector, half_weights=half_weights)
+        if faces is not None and (int8 := export_int8(Bundle(partial), faces, tell)):
+            verified |= int8
+            manifest = _fill(partial, checkpoint, name, verified, detector, half_weights=half_weights)
         tell("verifying the bundle")
         Bundle(partial)
     return manifest
@@ -76,12 +95,16 @@ def _require_sound(checkpoint: Checkpoint, name: str) -> None:
 
 
 def _fill(
-    folder: Path, checkpoint: Checkpoint, name: str, verified: dict[str, Verified], *, half_weights: bool
+    folder: Path,
+    checkpoint: Checkpoint,
+    name: str,
+    verified: Mapping[str, Verified],
+    detector: Mapping[str, str],
+    *,
+    half_weights: bool,
 ) -> Manifest:
     for graph_name, graph in verified.items():
         (folder / f"{graph_name}.onnx").write_bytes(graph.content)
-    (folder / DETECTOR).mkdir()
-    detector = convert_detector(folder / DETECTOR)
     autoencoder = checkpoint.autoencoder
     manifest = Manifest(
         name=name,
@@ -108,8 +131,30 @@ def _fill(
 
 
 def _records(folder: Path) -> dict[str, dict[str, str | int]]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {path.relative_to(folder).as_posix(): file_record(path) for path in paths}
+
+
+def _find_faces(
+    photos: Path,
+    folder: Path,
+    detector: Mapping[str, str],
+    checkpoint: Checkpoint,
+    tell: Callable[[str], None],
+) -> Faces:
+    openvino_core()  # found missing here, not after the minutes that an export takes
+    tell(f"finding faces in {photos}")
+    faces = read_faces(
+        photos,
+        FaceDetector(*(folder / detector[f"detector_{stage}"] for stage in "pro")),
+        np.array(checkpoint.template),
+        checkpoint.autoencoder.config.image_size,
+    )
+    tell(
+        f"found {len(faces.calibration_NSS3)} faces to calibrate int8 on and {len(faces.test_NSS3)} to "
+        f"compare in {faces.n_photographs} photographs"
+    )
+    return faces
 
 
 def _require_bundle(target: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fader.bundle import Manifest
+from fader.bundle import INT8_GRAPHS, Manifest
 from fader.export.arithmetic import count_flop, count_parameters
 from fader.export.detector import DETECTOR_NOTICE
 from fader.export.graphs import DecoderGraph, EncoderGraph
@@ -87,6 +87,7 @@ def model_card(
         *_rest(stated),
         "## Parity with PyTorch",
         _parity(manifest),
+        *_int8(manifest),
         "## Intended use and limits",
         USE,
         "## Notices",
@@ -124,11 +125,26 @@ def _parity(manifest: Manifest) -> str:
     rows = (
         (name, f"{figures['max_abs']:.2g}", f"{figures['psnr_db']:.1f}", f"{figures['cosine']:.7f}")
         for name, figures in manifest.parity.items()
+        if name not in INT8_GRAPHS
     )
     table = _table(("graph", "largest difference", "PSNR, dB", "cosine"), rows)
     return (
         f"Worst figures against the checkpoint, with ONNX Runtime on the CPU, batch sizes {sizes}.\n\n{table}"
     )
+
+
+def _int8(manifest: Manifest) -> list[str]:
+    figures = manifest.parity.get(INT8_GRAPHS[0])
+    if figures is None:
+        return []
+    said = (
+        f"{' and '.join(INT8_GRAPHS)}, for the engine openvino-int8, are calibrated on "
+        f"{figures['calibration_faces']:.0f} faces. What they draw of {figures['faces']:.0f} others, as they "
+        "are and with each attribute set to its opposite, against float32, both with OpenVINO on the CPU:"
+    )
+    row = (f"{figures['psnr_db']:.1f}", f"{figures['worst_levels']:.0f}", f"{figures['cosine']:.7f}")
+    table = _table(("PSNR, dB", "worst pixel, levels of 255", "cosine"), [row])
+    return ["## int8 against float32", f"{said}\n\n{table}"]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

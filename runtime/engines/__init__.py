@@ -10,7 +10,7 @@ from fader.runtime.engines.contract import Engine
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
 from fader.runtime.engines.onnxruntime_tensorrt import OnnxRuntimeTensorRt
-from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16
+from fader.runtime.engines.openvino_cpu import OpenVino, OpenVinoBf16, OpenVinoInt8
 from fader.runtime.engines.tensorrt import TensorRt
 
 __all__ = ["ENGINES", "Engine", "open_engine"]
@@ -18,8 +18,12 @@ __all__ = ["ENGINES", "Engine", "open_engine"]
 TRIED: Mapping[str, type[Any]] = {
     kind.name: kind for kind in (OnnxRuntimeCpu, OpenVino, OpenVinoBf16, OnnxRuntimeCuda)
 }
-"""What "auto" chooses from. TensorRT builds its engines for minutes, so it is taken only by name."""
-ENGINES: Mapping[str, type[Any]] = {**TRIED, **{kind.name: kind for kind in (OnnxRuntimeTensorRt, TensorRt)}}
+"""What "auto" chooses from. TensorRT builds its engines for minutes, and int8 moves some pixels by a dozen
+levels, so both are taken only by name."""
+ENGINES: Mapping[str, type[Any]] = {
+    **TRIED,
+    **{kind.name: kind for kind in (OpenVinoInt8, OnnxRuntimeTensorRt, TensorRt)},
+}
 """Name to class."""
 
 

@@ -5,13 +5,14 @@ do not depend on how a batch is cut.
 """
 
 from functools import cache
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fader.bundle import Bundle
+from fader.bundle import INT8_GRAPHS, Bundle
 from fader.errors import EngineError
 from fader.runtime.engines.graph_engine import Arrays, GraphEngine
 from fader.runtime.engines.loading import undisturbed
@@ -21,7 +22,7 @@ from fader.runtime.engines.signatures import SIGNED, require_signature
 if TYPE_CHECKING:
     import openvino
 
-__all__ = ["OpenVino", "OpenVinoBf16"]
+__all__ = ["OpenVino", "OpenVinoBf16", "OpenVinoInt8", "openvino_core"]
 
 BATCHES = (8, 1)
 """Larger ones bring nothing on a CPU."""
@@ -45,14 +46,23 @@ class OpenVino(GraphEngine):
             BundleError: a graph's inputs and outputs are not the manifest's.
         """
         super().__init__(bundle)
-        core = _core()
+        core = openvino_core()
         options = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": threads or available_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._require_precision(core)
-        self._graphs = {graph: _Graph(core, bundle, graph, options) for graph in SIGNED}
+        forms = {graph: self.form(bundle, graph) for graph in SIGNED}
+        self._graphs = {
+            graph: _Graph(core, bundle, graph, options, bundle.graph(form)) for graph, form in forms.items()
+        }
+
+    def form(self, bundle: Bundle, graph: str) -> str:
+        """Return the name of the graph that is run as one of SIGNED."""
+        # Transposed convolutions are computed in float32 alone, others in bfloat16 too.
+        shuffle = f"{graph}-shuffle"
+        return shuffle if bundle.has(shuffle) else graph
 
     def _require_precision(self, core: "openvino.Core") -> None:
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -78,14 +88,31 @@ class OpenVinoBf16(OpenVino):
     precision = "bf16"
 
 
+class OpenVinoInt8(OpenVino):
+    """The same with a bundle's int8 encoder and decoder; the classifier stays float32.
+
+    Opening it also raises EngineError where the bundle has no such graphs.
+    """
+
+    name = "openvino-int8"
+
+    def form(self, bundle: Bundle, graph: str) -> str:
+        """As for `OpenVino`."""
+        if lacking := [name for name in INT8_GRAPHS if not bundle.has(name)]:
+            raise EngineError(
+                f"the bundle {bundle.folder} has no {' and no '.join(lacking)}, which the engine {self.name} "
+                "runs: make them with fader-export RUN --int8 PHOTOS, or take the engine openvino"
+            )
+        return next((name for name in INT8_GRAPHS if name.startswith(f"{graph}-")), graph)
+
+
 class _Graph:
     """A graph, compiled for each batch when it is first met."""
 
-    def __init__(self, core: "openvino.Core", bundle: Bundle, graph: str, options: dict[str, Any]) -> None:
-        self._core, self._options = core, options
-        # Transposed convolutions are computed in float32 alone, others in bfloat16 too.
-        shuffle = f"{graph}-shuffle"
-        self._path = bundle.graph(shuffle if bundle.has(shuffle) else graph)
+    def __init__(
+        self, core: "openvino.Core", bundle: Bundle, graph: str, options: dict[str, Any], path: Path
+    ) -> None:
+        self._core, self._options, self._path = core, options, path
         model = self._read()
         self._shapes = _shapes(model.inputs)
         require_signature(bundle, graph, self._shapes, _shapes(model.outputs))
@@ -143,7 +170,12 @@ class _Graph:
 
 
 @cache
-def _core() -> "openvino.Core":
+def openvino_core() -> "openvino.Core":
+    """Return the process's OpenVINO.
+
+    Raises:
+        EngineError: it is not installed.
+    """
     # One for the process, and for good. Each gives the thread that makes it a stack for signal handlers; of
     # two that end in the order in which they began, the second puts back the first one's, freed by then.
     try:

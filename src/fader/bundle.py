@@ -18,6 +18,7 @@ from fader.errors import BundleError, FaderError
 
 __all__ = [
     "GRAPHS",
+    "INT8_GRAPHS",
     "MANIFEST",
     "VARIANTS",
     "Bundle",
@@ -44,6 +45,9 @@ convolutions: for OpenVINO, which computes those in float32 alone. Those with -u
 renderings as (N, S, S, 3) uint8 RGB: for GPUs, to which a quarter of the bytes then goes. A variant may keep
 its weights in another file of the bundle (ONNX external data), so engines must open it by its path.
 """
+INT8_GRAPHS = ("encoder-int8", "decoder-int8")
+"""Names that it has beside if it was exported with photographs to calibrate on: convolutions are computed in
+int8, inputs and outputs stay float32. For OpenVINO."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,13 +76,15 @@ class Manifest:
     """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at their
     centres."""
     graphs: Mapping[str, str]
-    """Name (see GRAPHS and VARIANTS) to the file's path, relative to the bundle, with forward slashes."""
+    """Name (see GRAPHS, VARIANTS and INT8_GRAPHS) to the file's path, relative to the bundle, with forward
+    slashes."""
     files: Mapping[str, Mapping[str, Any]]
     """Path to {"sha256", "bytes"} for every file of the bundle but the manifest."""
     verified_batch_sizes: tuple[int, ...]
     """Batch sizes at which parity with PyTorch was asserted."""
     parity: Mapping[str, Mapping[str, float]]
-    """Graph name to the worst measured {"max_abs", "psnr_db", "cosine"}."""
+    """Graph name to the worst measured {"max_abs", "psnr_db", "cosine"}. INT8_GRAPHS have those of what both
+    draw together, against float32, and {"worst_levels", "faces", "calibration_faces"} beside."""
 
     def to_json(self) -> str:
         """Return the manifest's text; the same manifest always gives the same text."""
@@ -211,7 +217,7 @@ class Bundle:
         return self.folder / self.manifest.graphs[name]
 
     def has(self, name: str) -> bool:
-        """Whether the bundle has a graph: one of GRAPHS, which all have, or of VARIANTS."""
+        """Whether the bundle has a graph: one of GRAPHS, which all have, or of VARIANTS or INT8_GRAPHS."""
         return name in self.manifest.graphs
 
     def _verify(self, relative: str, record: Mapping[str, Any]) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.runtime.commands import SIZE, Done, Run
-from tests.runtime.scenes import FaceClip, face_views, write_clip, write_tiny_bundle
+from tests.runtime.scenes import FaceClip, face_views, write_clip, write_photos, write_tiny_bundle
 
 from fader import console
 from fader.runtime import Editor
 from fader.runtime.cli import app
 
-__all__ = ["clip", "editor", "face_clip", "face_mp4", "folder", "run", "tiny_bundle"]
+__all__ = ["clip", "editor", "face_clip", "face_mp4", "folder", "int8_bundle", "run", "tiny_bundle"]
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,13 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model of 64 px with four sliders; not to be changed."""
     folder = tmp_path_factory.getbasetemp() / "tiny-bundle"
     return folder if folder.exists() else write_tiny_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with int8 graphs, so that every engine can serve it; not to be changed."""
+    folder = tmp_path_factory.mktemp("int8")
+    return write_tiny_bundle(folder / "bundle", photos=write_photos(folder / "photos"))
 
 
 @pytest.fixture(scope="session")

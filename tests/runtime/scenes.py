@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fader.attributes import Attribute, AttributeSet
 from fader.export import write_bundle
+from fader.image import write_image
 from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier, ClassifierConfig
 from fader.runtime.faces.alignment import CELEBA_TIGHT, invert, template_at
 
@@ -31,6 +32,7 @@ __all__ = [
     "portrait",
     "samples",
     "write_clip",
+    "write_photos",
     "write_tiny_bundle",
 ]
 
@@ -50,8 +52,11 @@ PACKED_BYTES = {
 }
 
 
-def write_tiny_bundle(folder: Path) -> Path:
-    """Export an untrained model: its decoder changes every face, by a few dozen levels."""
+def write_tiny_bundle(folder: Path, *, photos: Path | None = None) -> Path:
+    """Export an untrained model: its decoder changes every face, by a few dozen levels.
+
+    With photographs it has int8 graphs, too.
+    """
     torch.manual_seed(0)
     attributes = AttributeSet([Attribute(name=n) for n in ("Eyeglasses", "Male", "Smiling", "Young")])
     autoencoder = AutoEncoder(
@@ -64,7 +69,7 @@ def write_tiny_bundle(folder: Path) -> Path:
         attributes=attributes,
         template=template_at(CELEBA_TIGHT, SIZE),
     )
-    write_bundle(checkpoint, folder, name="tiny", half_weights=False)
+    write_bundle(checkpoint, folder, name="tiny", half_weights=False, photos=photos)
     return folder
 
 
@@ -92,6 +97,15 @@ def portrait(
         astronaut(), matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(picture, dtype=np.uint8)
+
+
+def write_photos(folder: Path, n: int = 18) -> Path:
+    """Write photographs that the astronaut's face fills, each from another distance and place."""
+    folder.mkdir(parents=True)
+    for i in range(n):
+        at = (0.5 + 0.03 * np.sin(i), 0.5 + 0.03 * np.cos(2 * i))
+        write_image(folder / f"{i}.png", portrait((96, 96), zoom=2 + 0.05 * (i % 7), at=at))
+    return folder
 
 
 def face_views(n: int, size: tuple[int, int] = (320, 240)) -> Iterator[NDArray[np.uint8]]:

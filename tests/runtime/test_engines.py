@@ -20,10 +20,11 @@ from fader.bundle import MANIFEST, Bundle
 from fader.errors import BundleError, ConfigError, EngineError
 from fader.image import to_model
 from fader.runtime import Editor
-from fader.runtime.engines import TRIED, Engine, open_engine
+from fader.runtime.engines import ENGINES, TRIED, Engine, open_engine
 from fader.runtime.engines.choice import choose
 from fader.runtime.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from fader.runtime.engines.onnxruntime_cuda import OnnxRuntimeCuda
+from fader.runtime.engines.openvino_cpu import OpenVinoInt8
 from fader.runtime.engines.session import available_threads, open_session
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
@@ -40,14 +41,14 @@ class BoundOnCpu(OnnxRuntimeCuda):
         return {}
 
 
-HERE: dict[str, type[Any]] = {**TRIED, "onnxruntime-cuda": BoundOnCpu}
+HERE: dict[str, type[Any]] = {**TRIED, "onnxruntime-cuda": BoundOnCpu, "openvino-int8": OpenVinoInt8}
 """TensorRT has tests of its own, on a simulated GPU."""
 
 
 @pytest.fixture(scope="module", params=sorted(HERE))
-def engine(request: pytest.FixtureRequest, tiny_bundle: Path) -> Engine:
+def engine(request: pytest.FixtureRequest, int8_bundle: Path) -> Engine:
     try:
-        engine: Engine = HERE[request.param](Bundle(tiny_bundle), threads=1)
+        engine: Engine = HERE[request.param](Bundle(int8_bundle), threads=1)
     except EngineError as error:
         pytest.skip(str(error))
     return engine
@@ -129,10 +130,10 @@ def test_a_batch_gives_bit_for_bit_what_its_images_give_alone(
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_results_do_not_depend_on_the_number_of_threads(
-    engine: Engine, pixels_NCHW: NDArray[np.float32], tiny_bundle: Path, threads: int
+    engine: Engine, pixels_NCHW: NDArray[np.float32], int8_bundle: Path, threads: int
 ) -> None:
     kind: Any = type(engine)
-    other = kind(Bundle(tiny_bundle), threads=threads)
+    other = kind(Bundle(int8_bundle), threads=threads)
     for one, two in zip(engine.encode(pixels_NCHW), other.encode(pixels_NCHW), strict=True):
         np.testing.assert_array_equal(one, two)
     latents = engine.encode(pixels_NCHW)
@@ -164,10 +165,10 @@ def test_auto_takes_one_engine_for_every_number_of_threads(
 
 @pytest.mark.parametrize("name", sorted(HERE))
 def test_a_closed_engine_refuses_in_one_line(
-    tiny_bundle: Path, pixels_NCHW: NDArray[np.float32], name: str
+    int8_bundle: Path, pixels_NCHW: NDArray[np.float32], name: str
 ) -> None:
     try:
-        engine = HERE[name](Bundle(tiny_bundle), threads=1)
+        engine = HERE[name](Bundle(int8_bundle), threads=1)
     except EngineError as error:
         pytest.skip(str(error))
     engine.close()
@@ -215,6 +216,32 @@ def test_bfloat16_differs_by_less_than_a_level_on_average(
     full = open_engine(bundle, "openvino", threads=1)
     one, two = (engine.decode(engine.encode(pixels_NCHW), values(7)) for engine in (half, full))
     assert 0 < np.abs(one - two).mean() < 2 / 255
+
+
+def test_int8_draws_nearly_what_float32_draws_and_the_image_keeps_every_bit(
+    int8_bundle: Path, pixels_NCHW: NDArray[np.float32]
+) -> None:
+    int8, full = (open_engine(Bundle(int8_bundle), name, threads=1) for name in ("openvino-int8", "openvino"))
+    (coded, image), latents = int8.encode(pixels_NCHW), full.encode(pixels_NCHW)
+    np.testing.assert_array_equal(image, pixels_NCHW)
+    assert 0 < np.abs(coded - latents[0]).max() < 0.1 * np.abs(latents[0]).max()
+    difference = np.abs(int8.decode((coded, image), values(7)) - full.decode(latents, values(7)))
+    assert 0 < difference.mean() < 2 / 255
+    np.testing.assert_array_equal(int8.classify(pixels_NCHW), full.classify(pixels_NCHW))
+
+
+def test_int8_is_taken_by_name_alone() -> None:
+    assert "openvino-int8" in ENGINES
+    assert "openvino-int8" not in TRIED
+
+
+def test_a_bundle_without_int8_graphs_is_refused_with_the_command_that_makes_them(tiny_bundle: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        Editor.open(tiny_bundle, engine="openvino-int8")
+    assert str(caught.value) == (
+        f"the bundle {tiny_bundle} has no encoder-int8 and no decoder-int8, which the engine openvino-int8 "
+        "runs: make them with fader-export RUN --int8 PHOTOS, or take the engine openvino"
+    )
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones(tiny_bundle: Path) -> None:
