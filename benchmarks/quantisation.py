@@ -3,8 +3,8 @@
     python benchmarks/quantisation.py faces.zip list_attr.txt [--model BUNDLE] [--test 256] [--seconds 8]
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/quantisation.py ...   # OpenVINO as on a CPU without AVX-512
 
-ONNX Runtime's static quantiser puts scales before every convolution of encoder and decoder (QDQ, symmetric
-int8 weights, uint8 activations), calibrated on crops of training images and on their latents. What is tested
+The int8 graphs are those of `fader-export --int8`, and of the same quantiser with other weights, calibrated on
+crops of training images and on their latents. What is tested
 are the last images of the label file, which fader-train holds out. Each attribute is set to the opposite of
 its label, and the bundle's own classifier, in float32, judges: it is the judge of the training, which gave no
 feedback. Speeds are CPU time in one thread, in turns, so that a busy machine does not change the ratios.
@@ -22,11 +22,10 @@ import onnxruntime
 import openvino
 import typer
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from fader.bundle import Bundle, shipped_bundle
 from fader.export import read_graph
+from fader.export.int8_graph import quantise
 from fader.image import decode_rgb, from_model, to_model
 from fader.runtime.faces.detector import FaceDetector
 from fader.train.data.aligning import align_image
@@ -36,11 +35,11 @@ from fader.train.data.source import ImageSource
 
 PARTS = ("encoder", "decoder")
 FORMS: dict[str, dict[str, bool]] = {
-    "per channel": {"per_channel": True},
-    "per tensor": {"per_channel": False},
-    "per channel, 7 bits": {"per_channel": True, "reduce_range": True},
+    "per channel": {"seven_bits": False},
+    "per tensor": {"seven_bits": False, "per_channel": False},
+    "per channel, 7 bits": {},
 }
-"""Forms of the weights. Without VNNI, sums of 8-bit products overflow 16 bits; those of 7-bit ones do not."""
+"""Forms of the weights: options of `quantise`, which makes the last one by itself."""
 ENGINES = (
     "ONNX Runtime f32",
     "OpenVINO f32",
@@ -59,19 +58,6 @@ def has_bf16() -> bool:
     """Whether OpenVINO computes in bfloat16 here; it says so even where that was forbidden to it."""
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "BF16" in capabilities and "AVX2" not in os.environ.get(LIMIT, "")
-
-
-class Feeds(CalibrationDataReader):  # type: ignore[misc]
-    """Gives the quantiser one image after the other."""
-
-    def __init__(self, inputs: Arrays) -> None:
-        """Take batches of one length."""
-        n = len(next(iter(inputs.values())))
-        self._rows = iter([{name: array[i : i + 1] for name, array in inputs.items()} for i in range(n)])
-
-    def get_next(self) -> Arrays | None:
-        """Return the next image's inputs."""
-        return next(self._rows, None)
 
 
 def crops(bundle: Bundle, source: ImageSource, labels: Labels, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -98,27 +84,6 @@ def columns(bundle: Bundle, values_NK: NDArray[np.float32], flip: int | None = N
         np.concatenate([a.columns(float(v)) for a, v in zip(attributes, row, strict=True)]) for row in wanted
     ]
     return np.stack(rows).astype(np.float32)
-
-
-def quantise(graph: Path, inputs: Arrays, folder: Path, form: str) -> Path:
-    """Return the graph's int8 form: every convolution's input and weights, and nothing else."""
-    target = folder / f"{graph.stem}.{form}.onnx"
-    quantize_static(
-        graph,
-        target,
-        Feeds(inputs),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "ConvTranspose"],
-        **FORMS[form],
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        extra_options={
-            "WeightSymmetric": True,
-            # The activation after a convolution is computed from its float32 result, and rounded once.
-            "OpTypesToExcludeOutputQuantization": ["Conv", "ConvTranspose"],
-        },
-    )
-    return target
 
 
 def load(graph: Path, engine: str, n: int) -> Run:
@@ -182,9 +147,7 @@ class Bench:
         for part in (*PARTS, "classifier"):
             shuffle = f"{part}-shuffle"
             self.graphs[part] = folder / f"{part}.onnx"
-            plain = folder / f"{part}.stored.onnx"
-            plain.write_bytes(read_graph(bundle.graph(shuffle if bundle.has(shuffle) else part)))
-            quant_pre_process(plain, self.graphs[part], skip_symbolic_shape=True)  # weights become float32
+            self.graphs[part].write_bytes(read_graph(bundle.graph(shuffle if bundle.has(shuffle) else part)))
         pixels, values = calibration
         inputs: dict[str, Arrays] = {"encoder": {"pixels": pixels}}
         inputs["decoder"] = self.decoder_inputs(
@@ -197,8 +160,11 @@ class Bench:
             if i % 2:
                 row[:] = flipped[i % len(flipped)][i]
         for part in PARTS:
-            for form in FORMS:
-                self.graphs[f"{part} {form}"] = quantise(self.graphs[part], inputs[part], folder, form)
+            for form, options in FORMS.items():
+                name = f"{part} {form}"
+                self.graphs[name] = folder / f"{name}.onnx"
+                content = quantise(self.graphs[part].read_bytes(), [inputs[part]], name=name, **options)
+                self.graphs[name].write_bytes(content)
 
     def decoder_inputs(self, latents: list[NDArray[np.float32]], values_NA: NDArray[np.float32]) -> Arrays:
         """Return what the decoder takes."""

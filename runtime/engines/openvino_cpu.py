@@ -115,7 +115,9 @@ class _Graph:
         self._core, self._options, self._path = core, options, path
         model = self._read()
         self._shapes = _shapes(model.inputs)
-        require_signature(bundle, graph, self._shapes, _shapes(model.outputs))
+        outputs = _shapes(model.outputs)
+        require_signature(bundle, graph, self._shapes, outputs)
+        self._outputs = tuple(outputs)
         self._idle: dict[int, SimpleQueue[openvino.InferRequest]] = {n: SimpleQueue() for n in BATCHES}
         self._compiled: dict[int, openvino.CompiledModel] = {}
 
@@ -154,7 +156,10 @@ class _Graph:
             outputs = request.infer(
                 {name: np.ascontiguousarray(array) for name, array in inputs.items()}, share_inputs=True
             )
-            result = {port.get_any_name(): np.array(array) for port, array in outputs.items()}
+            # By their order: a compiled output may have taken the names of what was fused with it, too.
+            result = {
+                name: np.array(array) for name, array in zip(self._outputs, outputs.values(), strict=True)
+            }
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed: {_one_line(error)}") from error
         self._idle[n].put(request)

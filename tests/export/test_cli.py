@@ -140,3 +140,39 @@ def test_a_missing_package_is_named_with_its_remedy(run: Path, tmp_path: Path) -
     )
     assert done.returncode == 1
     assert "pip install 'fader[export]'" in done.stderr
+
+
+def test_too_few_photographs_are_refused_with_one_line_before_anything_is_exported(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    done = fader_export(run, "--int8", "photos", folder=tmp_path)
+    assert done.returncode == 1
+    assert "error: found 0 faces in the 0 photographs of photos, expected 16 or more" in done.stderr
+    assert "exporting" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("bundles/*"))
+
+
+def test_int8_without_openvino_is_refused_with_the_command_that_installs_it(
+    run: Path, tmp_path: Path
+) -> None:
+    code = f"import sys; sys.modules['openvino'] = None; sys.argv = ['', {str(run)!r}, '--int8', 'photos']\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + COMMAND[2]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: OpenVINO is not installed: pip install 'fader[cpu]'\n")
+    assert "exporting" not in done.stderr
+
+
+def test_a_bundle_gets_no_int8_graphs_of_its_own(bundle_folder: Path, tmp_path: Path) -> None:
+    done = fader_export(bundle_folder, "--int8", tmp_path, folder=tmp_path)
+    assert done.returncode == 1
+    assert "is a bundle already" in done.stderr
+    assert "name the run that it came from to export it anew" in done.stderr

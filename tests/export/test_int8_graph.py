@@ -1,4 +1,4 @@
-"""The quantiser: convolutions read 8-bit numbers, nothing else does, and the same faces give the same bytes."""
+"""The quantiser: convolutions alone read 8-bit numbers, and the same faces give the same bytes."""
 
 import numpy as np
 import onnx

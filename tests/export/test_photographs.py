@@ -50,9 +50,7 @@ def test_a_third_of_the_faces_is_kept_for_the_comparison(read: Read, photos: Pat
     assert not seen & {face.tobytes() for face in faces.test_NSS3}
 
 
-def test_an_archive_and_files_of_other_kinds_change_nothing(
-    read: Read, photos: Path, tmp_path: Path
-) -> None:
+def test_an_archive_and_files_of_other_kinds_change_nothing(read: Read, photos: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "archive"), "zip", photos)
     with_others = Path(shutil.copytree(photos, tmp_path / "copy"))
     (with_others / "notes.txt").write_text("who is who")
