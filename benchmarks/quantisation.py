@@ -3,11 +3,11 @@
     python benchmarks/quantisation.py faces.zip list_attr.txt [--model BUNDLE] [--test 256] [--seconds 8]
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/quantisation.py ...   # OpenVINO as on a CPU without AVX-512
 
-The int8 graphs are those of `fader-export --int8`, and of the same quantiser with other weights, calibrated on
-crops of training images and on their latents. What is tested
-are the last images of the label file, which fader-train holds out. Each attribute is set to the opposite of
-its label, and the bundle's own classifier, in float32, judges: it is the judge of the training, which gave no
-feedback. Speeds are CPU time in one thread, in turns, so that a busy machine does not change the ratios.
+The int8 graphs are made as `fader-export --int8` makes them, and with other weights beside, calibrated on
+crops of training images and on their latents. What is tested are the last images of the label file, which
+fader-train holds out. Each attribute is set to the opposite of its label, and the bundle's own classifier, in
+float32, judges: it is the judge of the training, which gave no feedback. Speeds are CPU time in one thread,
+in turns, so that a busy machine does not change the ratios.
 """
 
 import os
