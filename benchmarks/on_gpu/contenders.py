@@ -73,7 +73,8 @@ def offers(subject: Subject, machine: Machine) -> Iterator[Offer]:
     for name in ENGINES:
         if uses_gpu(name) == machine.is_gpu:
             half = machine.is_gpu and subject.bundle is not None and subject.bundle.has("decoder-fp16")
-            precision = "bfloat16" if name.endswith("bf16") else "float16" if half else "float32"
+            own = {"openvino-bf16": "bfloat16", "openvino-int8": "int8"}
+            precision = own.get(name, "float16" if half else "float32")
             yield Offer(
                 name=name,
                 precision=precision,
