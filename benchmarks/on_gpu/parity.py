@@ -10,8 +10,8 @@ from on_gpu.subjects import Array, Coder, Subject, pixels, values
 __all__ = ["Parity", "compare", "compare_at"]
 
 MIN_PSNR_DB = {"float32": 55.0, "tf32": 50.0, "float16": 50.0, "bfloat16": 35.0, "int8": 35.0}
-"""By what is computed in; fader.export asks 55 dB of float16 graphs. bfloat16 has three bits fewer, and int8 is
-calibrated on faces, which these pictures are not."""
+"""By what is computed in; fader.export asks 55 dB of float16 graphs. bfloat16 has three bits fewer, and int8
+is calibrated on faces, which these pictures are not."""
 MIN_COSINE = 0.999
 LIMIT_DB = 150.0
 
