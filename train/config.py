@@ -113,8 +113,8 @@ class TrainConfig:
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
     exaggeration: float = 0.0
-    """How far beyond 1 edits that give a boolean attribute put its slider at most. There the guide is to be
-    ever surer, and the patch adversary to see what it sees at 1."""
+    """How far beyond 1 edits that give a boolean attribute put its slider at most. There, too, guide and patch
+    adversary are to see a picture that has it."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4

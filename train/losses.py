@@ -81,13 +81,13 @@ class EditingLosses(nn.Module):
             "feedback": none,
             "monotonicity": none,
         }
+        shown_NK = shown(edited_NK, self.attributes)
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
-            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
+            losses["feedback"] = attribute_loss(guess_NA, shown_NK, self.attributes)
             losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
         if critics.patch is not None:
-            shown_NA = columns(shown(edited_NK, self.attributes), self.attributes)
-            score = critics.patch(edited_NCHW, shown_NA).float()
+            score = critics.patch(edited_NCHW, columns(shown_NK, self.attributes)).float()
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()

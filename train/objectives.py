@@ -78,10 +78,7 @@ def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> T
 
 
 def exaggerated(labels_NK: Tensor, most: float, attributes: AttributeSet, draws: Draws) -> Tensor:
-    """Return (N, K) labels in which booleans that are 1 are anywhere from 1 to 1 + `most`.
-
-    `attribute_loss` of such a label falls the further, the surer the logits are.
-    """
+    """Return (N, K) labels in which booleans that are 1 are anywhere from 1 to 1 + `most`."""
     booleans_K = torch.tensor([a.kind == "boolean" for a in attributes], device=labels_NK.device)
     beyond_NK = most * draws.uniform(labels_NK.shape[1])
     return labels_NK + beyond_NK * (booleans_K & (labels_NK == 1))
