@@ -11,6 +11,7 @@ from fader.runtime.mark import mark_of
 from fader.runtime.motion import Values
 from fader.runtime.video.containers import is_same_file
 from fader.runtime.video.sequence import frame_of
+from fader.workfile import remove_dead
 
 __all__ = ["ImageReport", "edit_image"]
 
@@ -56,5 +57,6 @@ def edit_image(
     if is_same_file(source, target):
         raise ConfigError(f"the output {target} is the input: choose another name with -o")
     done = next(editor.edit_frames([frame_of(read_image(source))], values, faces=faces))
+    remove_dead(target)
     write_image(target, done.frame.to_ndarray(), note=mark_of(editor.model, values) if mark else None)
     return ImageReport(source=source, target=target, faces=len(done.faces), faces_edited=done.n_edited)

@@ -9,10 +9,12 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from fader.errors import ConfigError, MediaError
+from fader.workfile import WorkFile, remove_dead
 
 __all__ = [
     "VIDEO_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "begin_beside",
     "container_format",
     "holds_codec",
     "holds_stream",
@@ -95,13 +97,32 @@ def writable_path(path: Path, source: Path) -> Path:
         raise MediaError(f"{path}: there is no folder {final.parent}; create it first")
     try:
         # Tried for real: for the superuser and on special file systems the permissions tell nothing.
-        with tempfile.NamedTemporaryFile(dir=final.parent, prefix=".", suffix=".partial"):
+        with tempfile.TemporaryFile(dir=final.parent):
             pass
     except OSError as error:
-        raise MediaError(
-            f"{path}: the folder {final.parent} cannot be written to ({error.strerror}); choose another"
-        ) from error
+        raise _unwritable(path, final.parent, error) from error
     return final
+
+
+def begin_beside(target: Path, *, kind: str = "") -> WorkFile:
+    """Make the file that grows until it is whole, and remove what runs that were killed have left.
+
+    Args:
+        target: From `writable_path`.
+        kind: As for `WorkFile.beside`.
+
+    Raises:
+        MediaError: its folder cannot be written to.
+    """
+    remove_dead(target)
+    try:
+        return WorkFile.beside(target, kind=kind)
+    except OSError as error:
+        raise _unwritable(target, target.parent, error) from error
+
+
+def _unwritable(path: Path, folder: Path, error: OSError) -> MediaError:
+    return MediaError(f"{path}: the folder {folder} cannot be written to ({error.strerror}); choose another")
 
 
 def _scratch(format_name: str) -> OutputContainer:

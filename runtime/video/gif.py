@@ -5,7 +5,6 @@ lossless file beside the target, and memory does not grow with the clip.
 """
 
 import logging
-import secrets
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from fader.errors import MediaError
-from fader.runtime.video.containers import writable_path
+from fader.runtime.video.containers import begin_beside, writable_path
 from fader.runtime.video.frame_target import FrameTarget, to_rgb
 from fader.runtime.video.probe import reason
 from fader.runtime.video.source import VideoSource
@@ -47,9 +46,6 @@ class GifTarget(FrameTarget):
 
     def __init__(self, path: Path, source: VideoSource) -> None:
         super().__init__(writable_path(path, source.path), source)
-        hidden = f".{self.path.stem[:64]}.{secrets.token_hex(4)}"
-        self._waiting = self.path.with_name(f"{hidden}.waiting.partial")
-        self._partial = self.path.with_name(f"{hidden}.partial")
         self._store: OutputContainer | None = None
         self._stream: VideoStream
         self._palette: Graph | None = None
@@ -58,6 +54,7 @@ class GifTarget(FrameTarget):
         self._is_open = True
         form = VideoFormat(source.pix_fmt)
         self._has_alpha = form.has_palette or any(part.is_alpha for part in form.components)
+        self._waiting = begin_beside(self.path, kind=".waiting")
 
     def _write(self, frame: VideoFrame) -> None:
         if frame.pts is None or frame.time_base is None:
@@ -79,7 +76,7 @@ class GifTarget(FrameTarget):
             raise self._failure(error) from error
 
     def _begin(self, picture: VideoFrame) -> None:
-        self._store = av.open(f"file:{self._waiting}", "w", format="nut")
+        self._store = av.open(f"file:{self._waiting.path}", "w", format="nut")
         stream = self._store.add_stream("ffv1", rate=Fraction(100), options={"level": "3"})
         assert isinstance(stream, VideoStream)  # noqa: S101
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "bgra"
@@ -115,7 +112,6 @@ class GifTarget(FrameTarget):
             self._store.close()
             self._palette.vpush(None)
             self._draw(self._palette.vpull())
-            self._partial.replace(self.path)
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from error
         finally:
@@ -129,9 +125,17 @@ class GifTarget(FrameTarget):
             )
 
     def _draw(self, palette: VideoFrame) -> None:
+        work = begin_beside(self.path)
+        try:
+            self._draw_into(work.path, palette)
+            work.publish(self.path)
+        finally:
+            work.discard()
+
+    def _draw_into(self, path: Path, palette: VideoFrame) -> None:
         with (
-            av.open(f"file:{self._waiting}") as waiting,
-            av.open(f"file:{self._partial}", "w", format="gif", options={"loop": "0"}) as container,
+            av.open(f"file:{self._waiting.path}") as waiting,
+            av.open(f"file:{path}", "w", format="gif", options={"loop": "0"}) as container,
         ):
             first = waiting.streams.video[0]
             stream = container.add_stream("gif", rate=Fraction(100))
@@ -153,8 +157,7 @@ class GifTarget(FrameTarget):
             self._store.close()
             self._store = None
         self._palette = None
-        self._waiting.unlink(missing_ok=True)
-        self._partial.unlink(missing_ok=True)
+        self._waiting.discard()
 
     def _failure(self, error: Exception) -> MediaError:
         return MediaError(f"{self.path}: cannot be written ({reason(error)}); check the disk's free space")

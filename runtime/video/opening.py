@@ -9,6 +9,7 @@ from fader.runtime.video.gif import GifTarget
 from fader.runtime.video.live_source import is_live
 from fader.runtime.video.numbering import is_numbered
 from fader.runtime.video.options import EncodeOptions
+from fader.runtime.video.parts import warn_of_parts
 from fader.runtime.video.pipes import PIPE, PipeSource, Y4mTarget
 from fader.runtime.video.sequence import (
     AnimationSource,
@@ -63,4 +64,6 @@ def open_target(
         return SequenceTarget(name, source)
     if name.lower().endswith(".gif"):
         return GifTarget(Path(name), source)
-    return VideoTarget.open(name, source, options)
+    writing = VideoTarget.open(name, source, options)
+    warn_of_parts(Path(name))
+    return writing

@@ -8,6 +8,7 @@ or whose bytes are not those that were written, does not exist.
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -23,8 +24,9 @@ from av.video.stream import VideoStream
 
 from fader.errors import MediaError
 
-__all__ = ["Parts", "Segment", "SegmentWriter"]
+__all__ = ["Parts", "Segment", "SegmentWriter", "warn_of_parts"]
 
+_log = logging.getLogger(__name__)
 SCHEMA = 1
 _JOB = "job.json"
 _OURS = re.compile(r"\d{6,}\.(json|packets|new)")
@@ -77,7 +79,7 @@ class Parts:
         Raises:
             MediaError: another process has it, or it cannot be made.
         """
-        self.folder = target.with_name(f".{target.name}.fader-parts")
+        self.folder = _folder_of(target)
         try:
             self._lock = _locked(self.folder)
         except BlockingIOError:
@@ -215,6 +217,22 @@ class SegmentWriter:
         """Stop writing; what was not finished does not exist."""
         with suppress(OSError):
             self._file.close()
+
+
+def warn_of_parts(target: Path) -> None:
+    """Say that a run with --resume has left finished parts, for a run without it: nobody else would."""
+    folder = _folder_of(target.resolve())
+    if folder.is_dir():
+        _log.warning(
+            "%s: %s holds finished parts of a run with --resume; the same command with --resume goes on from "
+            "them, and takes them away; else remove it",
+            target,
+            folder.name,
+        )
+
+
+def _folder_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.fader-parts")
 
 
 def _locked(folder: Path) -> int:

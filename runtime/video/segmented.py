@@ -22,11 +22,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from fader.errors import MediaError
+from fader.runtime.video.containers import begin_beside
 from fader.runtime.video.encoder import EncoderPlan, quiet_encoder
 from fader.runtime.video.layout import add_main_stream
 from fader.runtime.video.parts import Parts, Segment, SegmentWriter
 from fader.runtime.video.source import VideoSource
 from fader.runtime.video.target import VideoTarget
+from fader.workfile import WorkFile
 
 __all__ = ["SEGMENT_FRAMES", "SegmentedTarget"]
 
@@ -134,8 +136,8 @@ class SegmentedTarget(VideoTarget):
         finally:
             self._parts.release()
 
-    def _work_file(self) -> Path:
-        return self._parts.folder / "whole.partial"
+    def _work_file(self) -> WorkFile:
+        return begin_beside(self._parts.folder / "whole")
 
     def _write_frame(self, frame: VideoFrame) -> None:
         number, position = divmod(self._n_frames, SEGMENT_FRAMES)

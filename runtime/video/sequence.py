@@ -4,10 +4,7 @@ import glob
 import logging
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -27,6 +24,7 @@ from fader.runtime.video.frame_target import FrameTarget, to_rgb
 from fader.runtime.video.numbering import is_numbered, name_of, names_of, refuse_own_input
 from fader.runtime.video.probe import main_stream, open_media, traits_of
 from fader.runtime.video.source import VideoSource
+from fader.workfile import WorkFile, remove_dead
 
 __all__ = [
     "AnimationSource",
@@ -243,8 +241,8 @@ class SequenceTarget(FrameTarget):
         self._folder = Path(pattern).parent.resolve()
         try:
             self._folder.mkdir(parents=False, exist_ok=True)
-            self._partial = self._folder / f".{secrets.token_hex(4)}.partial"
-            self._partial.mkdir()
+            remove_dead(self._folder / self.path.name)
+            self._work = WorkFile.beside(self._folder / self.path.name, is_folder=True)
         except OSError as error:
             raise MediaError(
                 f"{pattern}: nothing can be written into the folder {self._folder} ({error.strerror}); "
@@ -254,7 +252,7 @@ class SequenceTarget(FrameTarget):
 
     def _write(self, frame: VideoFrame) -> None:
         self._n_frames += 1
-        write_image(self._partial / self._name(self._n_frames), to_rgb(frame))
+        write_image(self._work.path / self._name(self._n_frames), to_rgb(frame))
 
     def _name(self, number: int) -> str:
         return name_of(str(self.path), number)
@@ -276,7 +274,7 @@ class SequenceTarget(FrameTarget):
                 if (self._folder / name).is_dir():
                     raise MediaError(f"{self._folder / name} is a folder: move it, or choose other names")
             for name in names:
-                (self._partial / name).replace(self._folder / name)
+                (self._work.path / name).replace(self._folder / name)
         except OSError as error:
             raise MediaError(f"{self.path}: cannot be written ({error.strerror})") from error
         finally:
@@ -288,5 +286,4 @@ class SequenceTarget(FrameTarget):
         """Remove what was written."""
         if self._is_open:
             self._is_open = False
-            with suppress(OSError):
-                shutil.rmtree(self._partial)
+            self._work.discard()

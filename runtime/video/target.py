@@ -4,7 +4,6 @@ The file grows beside its final place under a hidden name, and is renamed when i
 """
 
 import logging
-import secrets
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from fader.errors import ConfigError, FaderError, MediaError
-from fader.runtime.video.containers import container_format, writable_path
+from fader.runtime.video.containers import begin_beside, container_format, writable_path
 from fader.runtime.video.contract import Target
 from fader.runtime.video.encoder import EncoderPlan, conform, encoder_plans, quiet_encoder
 from fader.runtime.video.layout import (
@@ -32,6 +31,7 @@ from fader.runtime.video.layout import (
 from fader.runtime.video.options import EncodeOptions
 from fader.runtime.video.probe import reason
 from fader.runtime.video.source import VideoSource
+from fader.workfile import WorkFile
 
 __all__ = ["VideoTarget"]
 
@@ -54,7 +54,7 @@ class VideoTarget(Target):
     def __init__(self, path: Path, source: VideoSource, plan: EncoderPlan, form: str) -> None:
         self.path = path
         self.plan = plan
-        self._partial = self._work_file()
+        self._work: WorkFile | None = None
         self._container: OutputContainer | None = self._opened(form, source)
         self._stream: VideoStream
         self._copies: dict[int, Stream] = {}
@@ -116,16 +116,22 @@ class VideoTarget(Target):
             ) from error
 
     def _opened(self, form: str, source: VideoSource) -> OutputContainer:
-        return av.open(
-            f"file:{self._partial}",
-            "w",
-            format=form,
-            container_options=muxer_options(form, source),
-            metadata_errors="surrogateescape",
-        )
+        self._work = self._work_file()
+        try:
+            return av.open(
+                f"file:{self._work.path}",
+                "w",
+                format=form,
+                container_options=muxer_options(form, source),
+                metadata_errors="surrogateescape",
+            )
+        except BaseException:
+            self._work.discard()
+            raise
 
     def _publish(self) -> None:
-        self._partial.replace(self.path)
+        if self._work is not None:
+            self._work.publish(self.path)
 
     def write(self, item: "VideoFrame | Packet[Stream]") -> None:
         """Encode a frame of the main stream, or copy a packet of another one.
@@ -178,18 +184,19 @@ class VideoTarget(Target):
         try:
             container.close()
         except (av.FFmpegError, OSError) as error:
-            _log.debug("%s: closing an unfinished file: %s", self._partial, error)
+            _log.debug("%s: closing an unfinished file: %s", self.path, error)
         finally:
-            self._partial.unlink(missing_ok=True)
+            if self._work is not None:
+                self._work.discard()
 
     def _open_container(self) -> OutputContainer:
         if self._container is None:
             raise MediaError(f"{self.path}: is finished; open a new target to write more")
         return self._container
 
-    def _work_file(self) -> Path:
-        """Name the file that grows until it is whole; in the folder of the finished one, or below it."""
-        return self.path.with_name(f".{self.path.stem[:64]}.{secrets.token_hex(4)}.partial")
+    def _work_file(self) -> WorkFile:
+        """Make the file that grows until it is whole; in the folder of the finished one, or below it."""
+        return begin_beside(self.path)
 
     def _complete(self, container: OutputContainer) -> None:
         """Write what is missing when every frame has come."""

@@ -1,9 +1,7 @@
 """Images as arrays: files, the networks' value range, and sheets of several images for people to look at."""
 
-import os
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fader.errors import ConfigError, DataError, MediaError
+from fader.workfile import WorkFile
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -148,15 +147,15 @@ def write_image(path: Path, image: NDArray[Any], *, note: str | None = None) -> 
         whole = False
     if not whole:
         raise MediaError(f"cannot encode {path} as {suffix}: choose .png")
-    partial = path.with_name(f".{path.stem[:60]}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content.tobytes())
-        partial.replace(path)
+        work = WorkFile.beside(path)
+        try:
+            work.path.write_bytes(content.tobytes())
+            work.publish(path)
+        finally:
+            work.discard()
     except OSError as error:
         raise MediaError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _exif(note: str) -> bytes:
