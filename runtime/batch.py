@@ -192,9 +192,13 @@ class Batch:
         do: Callable[[Source, str], Sequence[Any]],
         show: Callable[[Any], None] | None,
         targets: Callable[[str], Sequence[str]] = lambda target: [target],
+        check: Callable[[Sequence[Task]], None] = lambda _: None,
     ) -> None:
-        """Take what does a task and returns its reports, what shows one, and what names a task's results."""
-        self._do, self._show, self._targets = do, show, targets
+        """Take what does a task and returns its reports, and what shows one.
+
+        targets: Names a task's results; check: refuses tasks before anything is done.
+        """
+        self._do, self._show, self._targets, self._check = do, show, targets, check
         self.outcomes = []
 
     def do(self, work: Plan, *, skip_existing: bool = False) -> None:
@@ -205,12 +209,14 @@ class Batch:
             skip_existing: Whether tasks whose target is there are passed over.
 
         Raises:
-            ConfigError: two results would be one file, or one would replace an input; nothing is done then.
+            ConfigError: two results would be one file, one would replace an input, or `check` refuses them;
+                nothing is done then.
             FaderError: the only task failed, or some of several did: how many, and the first reason; or the
                 engine or the model failed, as it would for all others.
         """
         n_done, failures = 0, []
         tasks = settle(work.tasks, self._targets)
+        self._check(tasks)
         if work.home is not None:
             _make_folder(work.home)
         for task in tasks:

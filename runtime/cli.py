@@ -115,7 +115,8 @@ def run_command(
         ),
     ] = None,
     preview: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Only the beginning.", rich_help_panel=MANY)
+        float | None,
+        typer.Option(metavar="SECONDS", help="Only the beginning of video files.", rich_help_panel=MANY),
     ] = None,
     frames: Annotated[
         str | None,
@@ -157,7 +158,8 @@ def run_command(
         bool,
         typer.Option(
             "--resume",
-            help="Keep a video's finished parts until it is whole, and go on from those of a stopped run.",
+            help="Keep a video's finished parts until it is whole, and go on from those of a stopped run; of "
+            "several INPUTs, pass over those whose result is there.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
@@ -254,9 +256,10 @@ def run_command(
             resume=resume,
         )
         show = None if as_json or quiet else lambda report: say(sentence(report, timings=timings))
-        batch = Batch(job.do, show=show, targets=job.targets)
+        batch = Batch(job.do, show=show, targets=job.targets, check=job.check)
         try:
-            batch.do(tasks, skip_existing=skip_existing)
+            # Results are whole: those of a batch that was stopped are behind where it goes on.
+            batch.do(tasks, skip_existing=skip_existing or (resume and tasks.is_batch))
         finally:
             if as_json and batch.outcomes:
                 say(json.dumps(batch.outcomes, default=str, indent=2))

@@ -1,6 +1,6 @@
 """One call of fader-run: which kind of input it has, where the result goes, and what is said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fader.console import progress
@@ -16,6 +16,8 @@ from fader.runtime.motion import Values
 from fader.runtime.pipeline import edit_variants
 from fader.runtime.reports import VideoProgress, VideoReport
 from fader.runtime.store import LatentStore
+from fader.runtime.suitability import Wishes
+from fader.runtime.tasks import Task
 from fader.runtime.timings import StageTime
 from fader.runtime.video import EncodeOptions, Part
 from fader.runtime.video.live_source import is_live
@@ -80,8 +82,20 @@ class Job:
             return [target]
         return [named_target(target, name) for name in names]
 
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse, before any work, tasks that what was asked for does not go with.
+
+        Raises:
+            ConfigError: as of `Wishes.check`.
+        """
+        Wishes(
+            compare=self._compare is not None,
+            part=self._part is not None,
+            resume=self._resume,
+            n_outputs=len(self._edits),
+        ).check(tasks)
+
     def _images(self, source: Path, target: str) -> list[Report]:
-        self._refuse_for_videos(source)
         mark = bool(self._encoding.mark)
         return [
             edit_image(self._editor, source, Path(out), values, faces=self._faces, mark=mark)
@@ -89,7 +103,6 @@ class Job:
         ]
 
     def _live(self, source: str, target: str) -> Report:
-        self._refuse_for_videos(source)
         if len(self._edits) > 1:
             raise ConfigError(f"{source} is live and takes one output, found {len(self._edits)}")
         (values,) = self._edits.values()
@@ -102,12 +115,6 @@ class Job:
                 encoding=self._encoding,
                 faces=self._faces,
                 stop=stop,
-            )
-
-    def _refuse_for_videos(self, source: str | Path) -> None:
-        if self._compare is not None or self._part is not None or self._resume:
-            raise ConfigError(
-                f"{source}: --compare, --preview, --frames and --resume are for video files; leave them out"
             )
 
     def _videos(self, source: Source, target: str) -> list[VideoReport]:

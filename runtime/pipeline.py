@@ -30,6 +30,7 @@ from fader.runtime.video.contract import Target
 from fader.runtime.video.opening import open_source
 from fader.runtime.video.pipes import PIPE
 from fader.runtime.video.segmented import SegmentedTarget
+from fader.runtime.video.sequence import is_animated_webp
 
 __all__ = ["edit_variants", "edit_video"]
 
@@ -234,9 +235,8 @@ class _Way:
 
 
 def _part_of(source: "str | os.PathLike[str]", part: Part) -> VideoPart:
-    if not os.path.isfile(source) and (  # noqa: PTH113
-        isinstance(source, ImageSequence) or source == PIPE
-    ):
+    is_no_file = (isinstance(source, ImageSequence) or source == PIPE) and not os.path.isfile(source)  # noqa: PTH113
+    if is_no_file or is_animated_webp(Path(source)):
         raise ConfigError(f"{os.fspath(source)}: a part is of a video file; leave out --preview and --frames")
     return VideoPart(os.fspath(source), part)
 

@@ -63,7 +63,7 @@ def test_pictures_have_several_outputs_too_and_no_parts(run: Run, tmp_path: Path
     made = tmp_path / "in.edited" / "a.Smiling=3.png"
     assert made.read_bytes() == (tmp_path / "b.Smiling=3.png").read_bytes()
     assert run(tmp_path / "in", "--sweep", "Smiling=1:3:2", "--skip-existing").out == ""
-    refused(run(tmp_path / "in" / "a.png", "--attr", "Smiling=1", "--compare", "side"), "are for video")
+    refused(run(tmp_path / "in" / "a.png", "--attr", "Smiling=1", "--compare", "side"), "is for video")
 
 
 def test_an_output_of_many_keyframes_has_a_name_that_fits(run: Run, folder: Path) -> None:
