@@ -25,6 +25,8 @@ NEXT_NAME = re.compile(r",(?=(?!\d*\.\d)[^,=@]+=)")
 """A comma before a NAME=; others are within a value, as in 0@0s,1@2s, or a place, as in 0.3,0.4:Smiling."""
 UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 """Characters that some file system has in no name."""
+MOST_STEPS = 1000
+"""Of a sweep: beyond, values begin to share the four digits of their names."""
 LONGEST_NAME = 80
 """Characters of an output's name in a file's; of longer ones the beginning and a digest are taken."""
 
@@ -137,6 +139,8 @@ def _sweep(text: str) -> list[tuple[str, Values]]:
         raise ConfigError(
             f"--sweep {text}: expected NAME=FROM:TO:COUNT with two outputs or more, such as Eyeglasses=0:1:5"
         )
+    if count > MOST_STEPS:
+        raise ConfigError(f"--sweep {text}: found {count} outputs; expected {MOST_STEPS} at most")
     # Rounded, so that a name says exactly which value it has.
     steps = [f"{value:.4g}" for value in np.linspace(start, stop, count)]
     return [(f"{name.strip()}={step}", {name.strip(): float(step)}) for step in steps]

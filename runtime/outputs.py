@@ -11,6 +11,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from fader.errors import ConfigError
+from fader.runtime.room import make_room
 from fader.runtime.stages import FaceFrame
 from fader.runtime.video import EncodeOptions, VideoSource
 from fader.runtime.video.contract import Target
@@ -33,7 +34,7 @@ def open_targets(encodings: Mapping[Name, EncodeOptions], source: VideoSource) -
         source: Where the frames and packets will come from.
 
     Raises:
-        ConfigError: two are one file, or as of `open_target`.
+        ConfigError: two are one file, there are more than there is room for, or as of `open_target`.
         MediaError: as of `open_target`.
     """
     known: set[Path] = set()
@@ -46,6 +47,8 @@ def open_targets(encodings: Mapping[Name, EncodeOptions], source: VideoSource) -
         for path, options in encodings.items():
             targets.append(open_target(path, source, options))
             stack.enter_context(targets[-1])
+            if len(targets) == 1:
+                make_room(len(encodings), targets[0], source)
         yield targets
 
 
