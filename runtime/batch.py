@@ -57,6 +57,8 @@ def plan(sources: Sequence[str], out: str | None, *, fps: str | None = None, rec
         raise ConfigError('--fps goes with pictures that make a video, such as "frames/%05d.png"')
     if len(sources) == 1 and (only := _single(sources[0], rate)) is not None:
         target = beside(only) if out is None else out
+        if target.endswith(os.sep) and not os.path.isdir(target):  # noqa: PTH112
+            raise ConfigError(f"-o {out}: there is no such folder; make it first, or name a file")
         if out is not None and os.path.isdir(out):  # noqa: PTH112  # Path raises for names that are too long
             is_file = isinstance(only, str) and only != PIPE and not is_live(only)
             target = str(Path(out) / (_renamed(Path(only)) if is_file else Path(beside(only))).name)

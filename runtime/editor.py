@@ -35,6 +35,8 @@ __all__ = ["Editor"]
 
 CACHE_BYTES = 256 * 2**20
 MAX_BATCH = 8
+MOST_THREADS = 1024
+"""Beyond, an engine starts threads for minutes, and cannot be stopped meanwhile."""
 
 
 class Editor:
@@ -77,6 +79,8 @@ class Editor:
         for name, given, least in bounds:
             if given is not None and given < least:
                 raise ConfigError(f"found {name} = {given}: expected {least} or more")
+        if threads is not None and threads > MOST_THREADS:
+            raise ConfigError(f"found {threads = }: expected {MOST_THREADS} at most, best one for each core")
         loaded = Bundle(Path(bundle) if bundle is not None else shipped_bundle())
         return cls(
             Model(

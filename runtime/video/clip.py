@@ -61,7 +61,7 @@ class Part:
         """Read A:B as frames, or A-B as times such as 2.5s-1:10; either end may be left out.
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: it is neither, or holds no frame of any video.
         """
         frames, times = SLICE.fullmatch(text.strip()), TIMES.fullmatch(text.strip())
         found = frames or times
@@ -71,6 +71,9 @@ class Part:
             )
         read = int if frames else _seconds
         start, stop = (read(end) if end else None for end in found.groups())
+        # Of one from the beginning and one from the end, the video's length decides.
+        if start is not None and stop is not None and stop <= start and (start < 0) == (stop < 0):
+            raise ConfigError(f"found the frames {text!r}: expected an end after the start, such as 100:250")
         return cls(start=start, stop=stop, unit="frames" if frames else "seconds")
 
     def rows(self, times: list[Fraction]) -> range:

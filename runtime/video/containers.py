@@ -41,10 +41,8 @@ def container_format(path: Path) -> str:
     """
     found = _FORMATS.get(path.suffix.lower())
     if found is None:
-        ending = repr(path.suffix) if path.suffix else "no ending"
-        raise ConfigError(
-            f"{path}: {ending} is no container to write; end the name in one of {', '.join(_FORMATS)}"
-        )
+        ending = f"{path.suffix!r} is no container to write" if path.suffix else "has no ending"
+        raise ConfigError(f"{path}: {ending}; end the name in one of {', '.join(_FORMATS)}")
     return found
 
 

@@ -225,6 +225,12 @@ def test_what_is_no_part_is_refused_in_a_line(typed: str) -> None:
         Part.parse(typed)
 
 
+@pytest.mark.parametrize("typed", ["10:5", "5:5", "-5:-10", "5s-2s", "1:00-0:59"])
+def test_a_part_that_ends_before_it_begins_is_refused_unseen(typed: str) -> None:
+    with pytest.raises(ConfigError, match="expected an end after the start"):
+        Part.parse(typed)
+
+
 @pytest.mark.parametrize("length", [0, -1, float("nan")])
 def test_a_preview_has_a_length(length: float) -> None:
     with pytest.raises(ConfigError, match="more than 0"):
