@@ -28,10 +28,13 @@ def list_command(*, cache_dir: Folder = None, as_json: AsJson = False) -> None:
     """Show what is stored, the most recently used first."""
     from fader.runtime.store import LatentStore
 
-    entries = LatentStore(cache_dir).entries()
+    store = LatentStore(cache_dir)
+    entries = store.entries()
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], default=str, indent=2))
         return
+    if not entries:
+        typer.echo(f"nothing is stored in {store.folder}", err=True)
     for entry in entries:
         used = entry.used.astimezone().strftime("%Y-%m-%d %H:%M")
         what = "damaged" if entry.source is None else f"{entry.frames} frames of {entry.source}"

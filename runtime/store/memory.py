@@ -155,7 +155,10 @@ class VideoMemory:
             remove(self._path)
             _log.warning("%s; it is removed, and what it held is computed again", error)
         else:
-            _log.warning("%s; this edit goes on without the store", error)
+            said = str(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                said = f"{error.filename}: {error.strerror}"
+            _log.warning("%s; this edit goes on without the store", said)
 
     def _close(self) -> None:
         if self._database is not None:

@@ -89,3 +89,19 @@ def test_the_command_does_not_load_what_it_does_not_need_for_its_help() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_store_with_nothing_in_it_says_where_it_looked(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cache_app, ["list", "--cache-dir", str(tmp_path / "none")])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == f"nothing is stored in {tmp_path / 'none'}\n"
+
+
+def test_a_store_that_is_a_file_is_told_in_plain_words(
+    run_arguments: list[object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    command(run_app, *run_arguments, "--cache-dir", tmp_path / "file", "-q")
+    (record,) = caplog.records
+    said = f"{tmp_path / 'file'}: File exists; this edit goes on without the store"
+    assert record.getMessage() == said
