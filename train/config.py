@@ -113,8 +113,8 @@ class TrainConfig:
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
     exaggeration: float = 0.0
-    """How far beyond 1 edits that give a boolean attribute put its slider at most. There, too, guide and patch
-    adversary are to see a picture that has it."""
+    """How far beyond 1 edits that give a boolean attribute put its slider at most. There, too, the
+    picture is to have what guide and patch adversary look for."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4
