@@ -22,7 +22,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 @pytest.fixture(scope="session")
-def driver() -> Iterator[webdriver.Chrome]:
+def browser_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the browser writes what happens to it."""
+    log = tmp_path_factory.mktemp("browser") / "chromium.log"
+    log.touch()
+    return log
+
+
+@pytest.fixture(scope="session")
+def driver(browser_log: Path) -> Iterator[webdriver.Chrome]:
     """Start the installed Chromium. Without one the test is skipped, or fails if FADER_REQUIRE_BROWSER=1."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     controller = shutil.which("chromedriver")
@@ -34,7 +42,7 @@ def driver() -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", *QUIET):
+    for argument in ("--headless=new", "--enable-logging", f"--log-file={browser_log}", *QUIET):
         options.add_argument(argument)
     options.add_argument("--disable-dev-shm-usage")  # a container's /dev/shm may be 64 MB
     if os.geteuid() == 0:
@@ -45,7 +53,7 @@ def driver() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture
-def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
+def participant(driver: webdriver.Chrome, browser_log: Path, tmp_path: Path) -> Participant:
     """Sit down at an empty desk: no study was answered in this browser, and downloads go to a new folder."""
     downloads = tmp_path / "downloads"
     downloads.mkdir()
@@ -54,7 +62,7 @@ def participant(driver: webdriver.Chrome, tmp_path: Path) -> Participant:
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
     )
     driver.get("about:blank")
-    someone = Participant(driver, downloads)
+    someone = Participant(driver, downloads, browser_log)
     someone.console()
     someone.look_at(1280, 800)
     return someone

@@ -1,12 +1,14 @@
 """Somebody who answers a study in a browser, by looking at the pixels and pressing keys."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -17,12 +19,15 @@ from fader.image import decode_rgb
 
 __all__ = ["Participant"]
 
+LOG_LINES = 60
+"""Of what the browser wrote, shown where a wait is in vain."""
+
 
 class Participant:
     """Uses the page as people do; `driver` is for what people do not do."""
 
-    def __init__(self, driver: Chrome, downloads: Path) -> None:
-        self.driver, self.downloads = driver, downloads
+    def __init__(self, driver: Chrome, downloads: Path, log: Path) -> None:
+        self.driver, self.downloads, self.log = driver, downloads, log
 
     def look_at(self, width: int, height: int, *, phone: bool = False, scheme: str = "light") -> None:
         """Take another screen: CSS pixels, a finger instead of a mouse, light or dark."""
@@ -35,7 +40,7 @@ class Participant:
     def reload(self) -> None:
         """Load the page again, and wait until it is where it was."""
         self.driver.refresh()
-        WebDriverWait(self.driver, 20, 0.05).until(lambda _: self.question)
+        self._wait(lambda: self.question, "a question after the reload")
 
     def open(self, page: Path) -> None:
         self.driver.get(page.as_uri())
@@ -85,8 +90,17 @@ class Participant:
 
     def saved(self) -> Path:
         """Wait for the newest file, whole."""
-        WebDriverWait(self.driver, 20, 0.05).until(lambda _: self._files() and not self._partial())
+        self._wait(lambda: self._files() and not self._partial(), "a saved file")
         return max(self._files(), key=lambda path: path.stat().st_mtime_ns)
+
+    def _wait(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            WebDriverWait(self.driver, 20, 0.05).until(lambda _: bool(condition()))
+        except TimeoutException:
+            said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            page = self.script("return [location.href, document.readyState, {...localStorage}]")
+            lines = [f"waited for {what} in vain", str(page), *map(str, self.console()), *said]
+            pytest.fail("\n".join(lines))
 
     def _files(self) -> Sequence[Path]:
         return list(self.downloads.glob("*.csv"))
