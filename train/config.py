@@ -30,7 +30,6 @@ FROM_0 = (
     "latent_weight",
     "latent_ramp",
     "cooldown",
-    "exaggeration",
     "feedback_weight",
     "patch_weight",
     "mask_weight",
@@ -112,9 +111,6 @@ class TrainConfig:
     """Bins of a continuous attribute."""
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
-    exaggeration: float = 0.0
-    """How far beyond 1 edits that give a boolean attribute put its slider at most. There, too, the
-    picture is to have what guide and patch adversary look for."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4

@@ -16,7 +16,7 @@ from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
 from fader.train.linear_reader import LinearReader
-from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values, shown
+from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
@@ -65,10 +65,11 @@ class EditingLosses(nn.Module):
         none = adversary = images_NCHW.new_zeros(())
         if not self.config.encoder_frozen:
             adversary = critics.adversary.encoder_loss(critics.latent(code_NCHW), labels_NK, others_NK)
+        edited_NA = columns(edited_NK, self.attributes)
         # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
         rendering = self.autoencoder.render(
             [torch.cat([latent, latent]) for latent in latents],
-            torch.cat([columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)]),
+            torch.cat([columns(labels_NK, self.attributes), edited_NA]),
         )
         edited_NCHW = rendering.image[n:]
         losses = {
@@ -81,13 +82,12 @@ class EditingLosses(nn.Module):
             "feedback": none,
             "monotonicity": none,
         }
-        shown_NK = shown(edited_NK, self.attributes)
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
-            losses["feedback"] = attribute_loss(guess_NA, shown_NK, self.attributes)
+            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
             losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
         if critics.patch is not None:
-            score = critics.patch(edited_NCHW, columns(shown_NK, self.attributes)).float()
+            score = critics.patch(edited_NCHW, edited_NA).float()
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()

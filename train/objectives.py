@@ -17,11 +17,9 @@ __all__ = [
     "attribute_loss",
     "columns",
     "cooled",
-    "exaggerated",
     "monotonicity_loss",
     "other_values",
     "ramp",
-    "shown",
 ]
 
 
@@ -75,19 +73,6 @@ def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> T
             shift_N = 1 + (random_N * (n - 1)).floor().clamp(max=n - 2)
             others.append((labels_N + shift_N) % n)
     return torch.stack(others, dim=1)
-
-
-def exaggerated(labels_NK: Tensor, most: float, attributes: AttributeSet, draws: Draws) -> Tensor:
-    """Return (N, K) labels in which booleans that are 1 are anywhere from 1 to 1 + `most`."""
-    booleans_K = torch.tensor([a.kind == "boolean" for a in attributes], device=labels_NK.device)
-    beyond_NK = most * draws.uniform(labels_NK.shape[1])
-    return labels_NK + beyond_NK * (booleans_K & (labels_NK == 1))
-
-
-def shown(labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
-    """Return (N, K) labels as a picture can show them: exaggerated booleans are 1."""
-    booleans_K = torch.tensor([a.kind == "boolean" for a in attributes], device=labels_NK.device)
-    return torch.where(booleans_K, labels_NK.clamp(max=1), labels_NK)
 
 
 def monotonicity_loss(change_NK: Tensor, moved_NK: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from fader.train.distributed import ALONE, Processes
 from fader.train.draws import Draws, seed_of
 from fader.train.linear_reader import LinearReader
 from fader.train.losses import Critics, EditingLosses, patch_loss
-from fader.train.objectives import columns, cooled, exaggerated, other_values, ramp, shown
+from fader.train.objectives import columns, cooled, other_values, ramp
 
 __all__ = ["Metrics", "Trainer"]
 
@@ -156,9 +156,7 @@ class Trainer:
             latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
         losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
         if self._patch is not None:
-            real_NA, edited_NA = (
-                columns(shown(y_NK, self.attributes), self.attributes) for y_NK in (labels_NK, edited_NK)
-            )
+            real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
             with self._autocast():
                 loss = patch_loss(
                     self._patch, (images_NCHW, real_NA), (edited_NCHW, edited_NA), self.config.patch_smoothing
@@ -184,10 +182,7 @@ class Trainer:
         """Return labels in which each image has one attribute changed, by the configuration's shares."""
         shares = [float(self.config.swap.get(name, 1.0)) for name in self.attributes.names]
         chosen_NK = functional.one_hot(draws.choice(shares), len(shares)).bool()
-        others_NK = other_values(labels_NK, self.attributes, draws)
-        if self.config.exaggeration:
-            others_NK = exaggerated(others_NK, self.config.exaggeration, self.attributes, draws)
-        return torch.where(chosen_NK, others_NK, labels_NK)
+        return torch.where(chosen_NK, other_values(labels_NK, self.attributes, draws), labels_NK)
 
     def _update_latent_discriminator(self, images_NCHW: Tensor, labels_NK: Tensor) -> float:
         self.autoencoder.eval()

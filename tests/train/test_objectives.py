@@ -14,11 +14,9 @@ from fader.train.objectives import (
     attribute_loss,
     columns,
     cooled,
-    exaggerated,
     monotonicity_loss,
     other_values,
     ramp,
-    shown,
 )
 
 GLASSES = AttributeSet([Attribute(name="Glasses")])
@@ -144,14 +142,3 @@ def test_what_moves_with_its_slider_costs_nothing_and_what_moves_against_it_two(
     assert monotonicity_loss(against, moved).item() == pytest.approx(2, abs=1e-6)
     assert monotonicity_loss(still, moved).item() == pytest.approx(1)
     assert monotonicity_loss(still, still).item() == 0
-
-
-def test_exaggeration_moves_booleans_that_are_one_and_nothing_else() -> None:
-    attributes = AttributeSet([*AGES, Attribute(name="Hair", categories=("black", "brown", "fair"))])
-    labels = torch.tensor([[1.0, 1, 1], [0.4, 0, 2]]).repeat(2000, 1)
-    found = exaggerated(labels, 0.5, attributes, Draws.for_images(0, 4000))
-    assert torch.equal(found[:, [0, 2]], labels[:, [0, 2]])
-    assert torch.equal(found[1::2], labels[1::2])
-    assert 1 <= found[::2, 1].min() < 1.01
-    assert 1.49 < found[::2, 1].max() <= 1.5
-    assert torch.equal(shown(found, attributes), labels)

@@ -160,10 +160,14 @@ class _Figures:
         if name not in self.measured.sliders:
             return None
         seen_NP = self.measured.sliders[name]
-        rho_N = spearman(np.array(POSITIONS), seen_NP)
+        rho_N, pasted_N = (
+            spearman(np.array(POSITIONS), sliders[name])
+            for sliders in (self.measured.sliders, self.measured.pasted_sliders)
+        )
         change_N = seen_NP[:, POSITIONS.index(1.0)] - seen_NP[:, POSITIONS.index(0.0)]
         return SliderFigures(
             spearman=_known(mean(rho_N)),
             monotone=_known(share(rho_N >= MONOTONE)),
+            pasted_monotone=_known(share(pasted_N >= MONOTONE)),
             change=_known(mean(change_N)),
         )

@@ -68,6 +68,8 @@ class Measured:
     an edit starts; with a mask "drawing_psnr_db" of the decoder's own picture."""
     sliders: dict[str, NDArray[np.float32]]
     """(some images, P) each: by attribute, the judge's logit of present over absent, or high over low."""
+    pasted_sliders: dict[str, NDArray[np.float32]]
+    """The same where the edit is made as fader-run makes it."""
     probed: NDArray[np.int64]
     """Rows of the images that the next two are of."""
     codes_ND: NDArray[np.float32]
@@ -119,6 +121,7 @@ class _Pass:
     )
     closeness: dict[str, list[NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
     sliders: dict[str, list[NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
+    pasted_sliders: dict[str, list[NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
     probed: list[NDArray[np.int64]] = field(default_factory=list)
     codes: list[Tensor] = field(default_factory=list)
     small: list[Tensor] = field(default_factory=list)
@@ -139,6 +142,9 @@ class _Pass:
         chosen = self._chosen(rows, SLIDER_IMAGES)
         if chosen.any():
             self._slide(latents, labels_NK, chosen, swapped)
+            some = torch.from_numpy(chosen).to(images_NCHW.device)
+            start = (read_NA[some], neutral_NCHW[some])
+            self._slide_pasted(images_NCHW[some], tuple(latent[some] for latent in latents), start)
         self._keep_codes(images_NCHW, latents, rows)
         self.done += len(rows)
 
@@ -214,6 +220,19 @@ class _Pass:
             seen = [known[at] if at in known else self._logit_at(some, some_NK, k, at) for at in POSITIONS]
             self.sliders[attribute.name].append(np.stack(seen, axis=1))
 
+    def _slide_pasted(self, images_NCHW: Tensor, latents: Latents, start: tuple[Tensor, Tensor]) -> None:
+        read_NA, neutral_NCHW = start
+        for attribute in (a for a in self.attributes if a.kind != "categorical"):
+            wanted_NA, seen = read_NA.clone(), []
+            for at in POSITIONS:
+                wanted_NA[:, self.attributes.slice(attribute.name)] = torch.tensor([1 - at, at]).to(wanted_NA)
+                drawn_NCHW = self.autoencoder.decode(latents, wanted_NA)
+                pasted_NCHW = _pasted(images_NCHW, drawn_NCHW, neutral_NCHW)
+                seen.append(
+                    self._logit(read(self.judge, pasted_NCHW, self.attributes, ORIGINAL), attribute.name)
+                )
+            self.pasted_sliders[attribute.name].append(np.stack(seen, axis=1))
+
     def _logit_at(self, latents: Latents, labels_NK: Tensor, k: int, position: float) -> NDArray[np.float32]:
         moved_NK = labels_NK.clone()
         moved_NK[:, k] = position
@@ -237,6 +256,7 @@ class _Pass:
             pasted=self._in_order(self.pasted),
             closeness={name: np.concatenate(parts) for name, parts in self.closeness.items()},
             sliders={name: np.concatenate(parts) for name, parts in self.sliders.items()},
+            pasted_sliders={name: np.concatenate(parts) for name, parts in self.pasted_sliders.items()},
             probed=np.concatenate(self.probed),
             codes_ND=torch.cat(self.codes).numpy(),
             small_ND=torch.cat(self.small).numpy(),

@@ -55,6 +55,8 @@ class SliderFigures:
     """Mean over images of the rank correlation, -1 to 1, of the judge's logit with the position."""
     monotone: Estimate
     """Share of images where it is 0.9 or more."""
+    pasted_monotone: Estimate
+    """The same where the edit is made as fader-run makes it."""
     change: Estimate
     """Mean change of the judge's logit from 0 to 1, nats."""
 

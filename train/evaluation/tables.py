@@ -195,9 +195,16 @@ def _constant(found: Probe | None, kind: Kind) -> str:
 
 def _sliders(report: Report) -> str:
     rows = [
-        (a.name, _number(a.slider.spearman), _percent(a.slider.monotone), _number(a.slider.change, 1))
+        (
+            a.name,
+            _number(a.slider.spearman),
+            _percent(a.slider.monotone),
+            _percent(a.slider.pasted_monotone),
+            _number(a.slider.change, 1),
+        )
         for a in report.attributes
         if a.slider
     ]
-    header = ("slider", "Spearman", f"images of {MONOTONE:g} or more, %", "judge's logit from 0 to 1")
+    in_order = f"images of {MONOTONE:g} or more, %"
+    header = ("slider", "Spearman", in_order, "the same, pasted", "judge's logit from 0 to 1")
     return f"## Sliders from 0 to 1.5\n\n{_table(header, rows)}"
