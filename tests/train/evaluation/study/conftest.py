@@ -42,7 +42,14 @@ def driver(browser_log: Path) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", "--enable-logging", f"--log-file={browser_log}", *QUIET):
+    # Incognito keeps what pages store in memory: on a slow disk a reload did not always find it again.
+    for argument in (
+        "--headless=new",
+        "--incognito",
+        "--enable-logging",
+        f"--log-file={browser_log}",
+        *QUIET,
+    ):
         options.add_argument(argument)
     options.add_argument("--disable-dev-shm-usage")  # a container's /dev/shm may be 64 MB
     if os.geteuid() == 0:
@@ -58,9 +65,7 @@ def participant(driver: webdriver.Chrome, browser_log: Path, tmp_path: Path) -> 
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     _clear(driver, tmp_path / "desk.html")
-    driver.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
-    )
+    driver.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
     driver.get("about:blank")
     someone = Participant(driver, downloads, browser_log)
     someone.console()
