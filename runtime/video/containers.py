@@ -9,6 +9,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from fader.errors import ConfigError, MediaError
+from fader.image import IMAGE_SUFFIXES
 from fader.workfile import WorkFile, remove_dead
 
 __all__ = [
@@ -42,7 +43,8 @@ def container_format(path: Path) -> str:
     found = _FORMATS.get(path.suffix.lower())
     if found is None:
         ending = f"{path.suffix!r} is no container to write" if path.suffix else "has no ending"
-        raise ConfigError(f"{path}: {ending}; end the name in one of {', '.join(_FORMATS)}")
+        numbered = f", or number pictures: %04d{path.suffix}" if path.suffix in IMAGE_SUFFIXES else ""
+        raise ConfigError(f"{path}: {ending}; end the name in one of {', '.join(_FORMATS)}{numbered}")
     return found
 
 

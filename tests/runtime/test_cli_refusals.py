@@ -197,6 +197,7 @@ def test_names_that_no_file_can_have_are_refused(run: Run, folder: Path) -> None
         (("a.mp4", "--attr", "Smiling=1", "--threads", "0"), "found threads = 0: expected 1 or more"),
         (("a.mp4", "--attr", "Smiling=1", "--threads", "9999999"), "expected 1024 at most"),
         (("CLIP", "--attr", "Smiling=1", "-o", "missing/"), "-o missing/: there is no such folder"),
+        (("CLIP", "--attr", "Smiling=1", "-o", "x.png"), ".webm, or number pictures: %04d.png"),
         (("CLIP", "--attr", "Smiling=1", "-o", "missing"), "missing: has no ending; end the name in one of"),
         (("CLIP", "--attr", "Smiling=1", "-o", "udp://127.0.0.1:9"), "the source is no live stream"),
     ],
