@@ -21,7 +21,7 @@ QUIET = (
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the browser writes what happens to it."""
     log = tmp_path_factory.mktemp("browser") / "chromium.log"
@@ -29,7 +29,7 @@ def browser_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def driver(browser_log: Path) -> Iterator[webdriver.Chrome]:
     """Start the installed Chromium. Without one the test is skipped, or fails if FADER_REQUIRE_BROWSER=1."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
