@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fader.image import write_image
+from fader.image_source import ImageSource
 from fader.train.data import framing
 from fader.train.data.framing import Framed, Lost, frame_all
-from fader.train.data.source import ImageSource
 
 N = 40
 BROKEN = 17
