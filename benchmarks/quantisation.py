@@ -27,11 +27,11 @@ from fader.bundle import Bundle, shipped_bundle
 from fader.export import read_graph
 from fader.export.int8_graph import quantise
 from fader.image import decode_rgb, from_model, to_model
+from fader.image_source import ImageSource
 from fader.runtime.faces.detector import FaceDetector
 from fader.train.data.aligning import align_image
 from fader.train.data.labels import Labels
 from fader.train.data.reading import read_labels
-from fader.train.data.source import ImageSource
 
 PARTS = ("encoder", "decoder")
 FORMS: dict[str, dict[str, bool]] = {

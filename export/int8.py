@@ -13,6 +13,7 @@ from fader.attributes import AttributeSet
 from fader.bundle import INT8_GRAPHS, MANIFEST, Bundle, file_record
 from fader.errors import ParityError
 from fader.export.int8_graph import Inputs, quantise
+from fader.export.parity import compare
 from fader.export.photographs import Faces
 from fader.export.shared_weights import read_graph
 from fader.export.verified import Verified
@@ -133,13 +134,8 @@ def compare_int8(bundle: Bundle, graphs: Mapping[str, bytes], faces: Faces) -> d
         for engine in (full, small):
             engine.close()
     levels = np.abs(from_model(found).astype(np.int16) - from_model(reference))
-    one, other = (array.astype(np.float64).ravel() for array in (reference, found))
-    error = float(np.mean(np.square((one - other) / 2)))
-    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     return {
-        "max_abs": float(np.abs(one - other).max()),
-        "psnr_db": -10 * float(np.log10(max(error, 1e-15))),
-        "cosine": float(one @ other) / max(norms, 1e-15),
+        **compare(reference.astype(np.float64), found.astype(np.float64)),
         "worst_levels": float(levels.max()),
         "faces": float(len(pixels_NCHW)),
         "calibration_faces": float(len(faces.calibration_NSS3)),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fader.errors import ParityError
 from fader.export.graphs import Graph
 
-__all__ = ["BATCH_SIZES", "EXACT", "HALF_ARITHMETIC", "HALF_WEIGHTS", "Tolerance", "check_parity"]
+__all__ = ["BATCH_SIZES", "EXACT", "HALF_ARITHMETIC", "HALF_WEIGHTS", "Tolerance", "check_parity", "compare"]
 
 BATCH_SIZES = (1, 3, 8, 32)
 """Batch sizes at which every graph is compared."""
@@ -94,7 +94,7 @@ def check_parity(
                 raise ParityError(
                     f"{where} has values that are not finite: take another checkpoint or --full-weights"
                 )
-            figures = _compare(reference, found)
+            figures = compare(reference, found)
             _require(figures, tolerance, _range(reference), where)
             worst = {
                 "max_abs": max(worst["max_abs"], figures["max_abs"]),
@@ -125,7 +125,8 @@ def _range(reference: Array) -> float:
     return float(max(reference.max(), 0.0) - min(reference.min(), 0.0))
 
 
-def _compare(reference: Array, found: Array) -> dict[str, float]:
+def compare(reference: Array, found: Array) -> dict[str, float]:
+    """Return "max_abs", "psnr_db" and "cosine" of two float64 arrays of one shape."""
     difference = found - reference
     rms = math.sqrt(float(np.mean(difference**2)))
     value_range = _range(reference)

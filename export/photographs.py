@@ -1,10 +1,7 @@
 """Faces to calibrate int8 graphs on, and others to compare them by, out of people's photographs."""
 
 import hashlib
-import zipfile
-import zlib
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 
 from fader.errors import DataError
 from fader.image import IMAGE_SUFFIXES, decode_rgb
+from fader.image_source import ImageSource
 from fader.runtime.faces.detector import FaceDetector
 from fader.runtime.faces.portrait import align_portrait
 
@@ -22,8 +20,6 @@ MIN_FACES, MAX_FACES = 16, 192
 """Faces that are wanted, and that are taken at most."""
 HELD_OUT = 3
 """One face of so many is compared instead of calibrated on."""
-# zipfile raises EOFError for an entry that is cut off, RuntimeError for an encrypted one.
-UNREADABLE = (DataError, OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +49,13 @@ def read_faces(photos: Path, detector: FaceDetector, template: NDArray[np.float6
     """
     crops: list[NDArray[np.uint8]] = []
     n_photographs = 0
-    with closing(_photographs(photos)) as photographs:
-        for image in photographs:
-            n_photographs += 1
-            crop = "unreadable" if image is None else align_portrait(image, detector, template, size)
-            if not isinstance(crop, str):
-                crops.append(crop)
-            if len(crops) == MAX_FACES:
-                break
+    for image in _photographs(ImageSource(photos)):
+        n_photographs += 1
+        crop = "unreadable" if image is None else align_portrait(image, detector, template, size)
+        if not isinstance(crop, str):
+            crops.append(crop)
+        if len(crops) == MAX_FACES:
+            break
     if len(crops) < MIN_FACES:
         raise DataError(
             f"found {len(crops)} faces in the {n_photographs} photographs of {photos}, expected {MIN_FACES} "
@@ -71,27 +66,12 @@ def read_faces(photos: Path, detector: FaceDetector, template: NDArray[np.float6
     return Faces(calibration_NSS3=faces[~held_out], test_NSS3=faces[held_out], n_photographs=n_photographs)
 
 
-def _photographs(photos: Path) -> Generator[NDArray[np.uint8] | None]:
+def _photographs(source: ImageSource) -> Iterator[NDArray[np.uint8] | None]:
     """Yield (H, W, 3) uint8 RGB images, None for a file that cannot be read."""
-    if photos.is_dir():
-        names = [path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.is_file()]
-        yield from _decoded(names, lambda name: (photos / name).read_bytes())
-        return
-    try:
-        archive = zipfile.ZipFile(photos)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot read photographs from {photos} ({error}): expected a folder or a zip archive"
-        ) from error
-    with archive:
-        yield from _decoded(archive.namelist(), archive.read)
-
-
-def _decoded(names: list[str], read: Callable[[str], bytes]) -> Generator[NDArray[np.uint8] | None]:
-    images = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    for name in sorted(images, key=lambda name: hashlib.sha256(name.encode()).digest()):
+    names = [name for name in source.names() if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    for name in sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest()):
         try:
-            image = decode_rgb(read(name), name=name)
-        except UNREADABLE:
+            image = decode_rgb(source.read(name), name=name)
+        except DataError:
             image = None
         yield image

@@ -20,7 +20,7 @@ from fader.runtime.motion import Values
 from fader.runtime.outputs import Copies, begin_at_zero, open_targets, share_packets
 from fader.runtime.prefetch import prefetch
 from fader.runtime.reports import Count, VideoProgress, VideoReport
-from fader.runtime.resume import open_segmented, own_store, pass_finished
+from fader.runtime.resume import obstacle_to_resuming, open_segmented, own_store, pass_finished
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.store import LatentStore, VideoMemory
 from fader.runtime.timings import Clock
@@ -246,15 +246,12 @@ def _only(
 ) -> tuple[Name, Values]:
     """Return the one variant of a run that can go on after it was stopped."""
     target = next(iter(variants))
-    obstacles = {
-        "several outputs": len(variants) > 1,
-        "a part of a video": part is not None,
-        "a comparison": comparison is not None,
-        "a source that is no file": not source.path.is_file(),
-        "a target that is no video file": Path(target).suffix.lower() not in WRITABLE_SUFFIXES,
-    }
-    found = next((name for name, is_there in obstacles.items() if is_there), None)
-    if found is not None:
+    found = obstacle_to_resuming(len(variants), part=part is not None, compare=comparison is not None)
+    if not found and not source.path.is_file():
+        found = "a source that is no file"
+    if not found and Path(target).suffix.lower() not in WRITABLE_SUFFIXES:
+        found = "a target that is no video file"
+    if found:
         raise ConfigError(
             f"{Path(target)}: --resume is for a whole video into one file, found {found}: leave it out"
         )

@@ -21,9 +21,15 @@ from fader.runtime.store.keys import key_parts
 from fader.runtime.video import EncodeOptions, VideoSource
 from fader.runtime.video.segmented import SegmentedTarget
 
-__all__ = ["open_segmented", "own_store", "pass_finished"]
+__all__ = ["obstacle_to_resuming", "open_segmented", "own_store", "pass_finished"]
 
 P = TypeVar("P")
+
+
+def obstacle_to_resuming(n_outputs: int, *, part: bool, compare: bool) -> str:
+    """Return what a run cannot be asked for that is to go on after it was stopped, "" if all can be."""
+    obstacles = {"several outputs": n_outputs > 1, "a part of a video": part, "a comparison": compare}
+    return next((name for name, is_there in obstacles.items() if is_there), "")
 
 
 def open_segmented(

@@ -1,6 +1,5 @@
 """Room for several outputs at once: how many this process can hold open, and how many fit into memory."""
 
-import os
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -102,7 +101,7 @@ def _possible_files() -> int:
 
 def _files_open() -> int:
     try:
-        return len(os.listdir("/dev/fd"))  # noqa: PTH208
+        return sum(1 for _ in Path("/dev/fd").iterdir())
     except OSError:
         return 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fader.errors import ConfigError
 from fader.runtime.batch import is_picture
+from fader.runtime.resume import obstacle_to_resuming
 from fader.runtime.tasks import Source, Task
 from fader.runtime.video.containers import WRITABLE_SUFFIXES
 from fader.runtime.video.live_source import is_live
@@ -37,21 +38,15 @@ class Wishes:
             ConfigError: there are such; the line names the wish, how many they are, and the first.
         """
         if self.resume:
-            self._check_resume()
+            self._require_one_whole_output()
             _refuse(tasks, "--resume is", _cannot_resume, "a whole video into one video file")
         if self.compare:
             _refuse(tasks, "--compare is", _cannot_compare, "videos")
         if self.part:
             _refuse(tasks, "--preview and --frames are", _has_no_part, "video files")
 
-    def _check_resume(self) -> None:
-        obstacles = {
-            "several outputs": self.n_outputs > 1,
-            "a part of a video": self.part,
-            "a comparison": self.compare,
-        }
-        found = next((name for name, is_there in obstacles.items() if is_there), None)
-        if found is not None:
+    def _require_one_whole_output(self) -> None:
+        if found := obstacle_to_resuming(self.n_outputs, part=self.part, compare=self.compare):
             raise ConfigError(
                 f"--resume is for a whole video into one video file, found {found}: leave out one of the two"
             )

@@ -160,9 +160,9 @@ class Tracker:
         doubtful = self._follow(view)
         self._since_detection += 1
         if doubtful or self._since_detection >= self._options.detect_every:
-            known = self._next_number
+            first_new = self._next_number
             self._search(view, time_s)
-            is_calm = bool(self._tracks) and self._next_number == known and not doubtful
+            is_calm = bool(self._tracks) and self._next_number == first_new and not doubtful
             self._since_detection = -self._options.detect_every if is_calm else 0
         return [self._place(track, time_s) for track in self._tracks if track.face.score >= LOST_SCORE]
 

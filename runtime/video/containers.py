@@ -43,7 +43,7 @@ def container_format(path: Path) -> str:
     found = _FORMATS.get(path.suffix.lower())
     if found is None:
         ending = f"{path.suffix!r} is no container to write" if path.suffix else "has no ending"
-        numbered = f", or number pictures: %04d{path.suffix}" if path.suffix in IMAGE_SUFFIXES else ""
+        numbered = f", or number pictures: %04d{path.suffix}" if path.suffix.lower() in IMAGE_SUFFIXES else ""
         raise ConfigError(f"{path}: {ending}; end the name in one of {', '.join(_FORMATS)}{numbered}")
     return found
 

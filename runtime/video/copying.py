@@ -19,8 +19,13 @@ def copy_frame(frame: av.VideoFrame) -> av.VideoFrame:
     shape = _shape(frame)
     if getattr(_here, "shape", None) != shape:
         _here.graph, _here.shape = _graph(frame), shape
-    _here.graph.vpush(frame)
-    copied: av.VideoFrame = _here.graph.vpull()
+    try:
+        _here.graph.vpush(frame)
+        copied: av.VideoFrame = _here.graph.vpull()
+    except BaseException:
+        # Interrupted between the two, the graph would give this frame in place of the next one.
+        _here.shape = None
+        raise
     return copied
 
 

@@ -128,16 +128,21 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing(run: Path, tmp_path: Path) -> 
     assert not list(tmp_path.glob("bundles/.*"))
 
 
-def test_a_missing_package_is_named_with_its_remedy(run: Path, tmp_path: Path) -> None:
-    code = f"import sys; sys.modules['onnx'] = None; sys.argv = ['fader-export', {str(run)!r}]\n"
-    done = subprocess.run(
+def without(package: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run fader-export where a package is not installed."""
+    code = f"import sys; sys.modules[{package!r}] = None; sys.argv = {['fader-export', *arguments]!r}\n"
+    return subprocess.run(
         [sys.executable, "-c", code + COMMAND[2]],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_a_missing_package_is_named_with_its_remedy(run: Path, tmp_path: Path) -> None:
+    done = without("onnx", tmp_path, str(run))
     assert done.returncode == 1
     assert "pip install 'fader[export]'" in done.stderr
 
@@ -157,15 +162,7 @@ def test_too_few_photographs_are_refused_with_one_line_before_anything_is_export
 def test_int8_without_openvino_is_refused_with_the_command_that_installs_it(
     run: Path, tmp_path: Path
 ) -> None:
-    code = f"import sys; sys.modules['openvino'] = None; sys.argv = ['', {str(run)!r}, '--int8', 'photos']\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code + COMMAND[2]],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = without("openvino", tmp_path, str(run), "--int8", "photos")
     assert done.returncode == 1
     assert done.stderr.endswith("error: OpenVINO is not installed: pip install 'fader[cpu]'\n")
     assert "exporting" not in done.stderr

@@ -89,6 +89,6 @@ def test_what_is_neither_a_folder_nor_an_archive_is_refused_in_one_line(
 ) -> None:
     shutil.copy(photos / "0.png", tmp_path / "portrait.png")
     path = tmp_path / name
-    with pytest.raises(DataError, match=f"cannot read photographs from {re.escape(str(path))}") as caught:
+    with pytest.raises(DataError, match=f"cannot read images from {re.escape(str(path))}") as caught:
         read(path)
     assert "\n" not in str(caught.value)

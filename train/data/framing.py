@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fader.errors import DataError
 from fader.image import decode_rgb
+from fader.image_source import ImageSource
 from fader.runtime.faces.detector import FaceDetector
 from fader.train.data.aligning import align_image, crop_image
-from fader.train.data.source import ImageSource
 
 __all__ = ["Framed", "Graphs", "Lost", "frame_all"]
 

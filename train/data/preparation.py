@@ -13,6 +13,7 @@ import numpy as np
 from fader.attributes import AttributeSet
 from fader.bundle import Bundle
 from fader.errors import DataError
+from fader.image_source import ImageSource
 from fader.train.data.aligning import ALIGNMENT, CROPPING
 from fader.train.data.crops import Crops, read_crops, write_crops
 from fader.train.data.dataset import AlignedSet
@@ -20,7 +21,6 @@ from fader.train.data.folder import fill_once
 from fader.train.data.framing import Graphs, frame_all
 from fader.train.data.labels import Labels
 from fader.train.data.problems import Problem, settle
-from fader.train.data.source import ImageSource
 
 __all__ = ["Prepared", "prepare"]
 

@@ -1,4 +1,4 @@
-"""Where training images lie: a folder, or a zip archive, with folders in it or without."""
+"""Where images lie: a folder, or a zip archive, with folders in it or without."""
 
 import hashlib
 import itertools
@@ -41,11 +41,17 @@ class ImageSource:
             raise DataError(
                 f"cannot read images from {path}: expected a folder or a zip archive ({error})"
             ) from error
-        entries = [name for name in self._zip.namelist() if not name.endswith("/")]
+        entries = self.names()
         self._root = _common_folder(min(entries), max(entries)) if entries else ""
         for entry in entries:
             name = entry.rsplit("/", 1)[-1]
             self._alone[name] = entry if name not in self._alone else None
+
+    def names(self) -> list[str]:
+        """Return the names of all files, images or not, in no order."""
+        if self._zip is not None:
+            return [name for name in self._zip.namelist() if not name.endswith("/")]
+        return [path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()]
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Return the names that the source does not hold, or that lead out of it."""
