@@ -9,13 +9,16 @@ Shapes: N images, C channels, H height, W width, A attribute columns, R distinct
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AttributeMaps", "Convolution", "select_inputs"]
+__all__ = ["AttributeMaps", "Convolution", "PhaseMaps", "select_inputs"]
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
+Cell = tuple[int | None, ...]
+"""Which rows of pixels a row of cells holds."""
 
 
 class AttributeMaps(nn.Module):
@@ -40,17 +43,74 @@ class AttributeMaps(nn.Module):
             responses_ACRR = convolution(one_each)
         self.n_distinct = responses_ACRR.shape[-1]
         # A parameter, because it is a weight: it is rounded and stored as the others are.
-        self.table = nn.Parameter(responses_ACRR.flatten(1).contiguous(), requires_grad=False)
-        which = _which_row(self.n_distinct, period, repeats=size - small)
-        self.register_buffer("rows", torch.tensor(which))
+        table = responses_ACRR.permute(0, 2, 3, 1).flatten(1).contiguous()
+        self.table = nn.Parameter(table, requires_grad=False)
+        self.which = _which_row(self.n_distinct, period, repeats=size - small)
+        """Which of the distinct rows each row of a map is."""
+        self.register_buffer("rows", torch.tensor(self.which))
         self.register_buffer("columns", nn.functional.one_hot(self.rows, self.n_distinct).T.float())
+
+    def distinct(self, values_NA: Tensor) -> Tensor:
+        """Return the numbers that occur in the maps, (N, R, R, C)."""
+        n = self.n_distinct
+        return (values_NA @ self.table).reshape(values_NA.shape[0], n, n, -1)
 
     def forward(self, values_NA: Tensor) -> Tensor:
         """Return the maps, (N, C, H, W)."""
-        n = self.n_distinct
-        distinct = (values_NA @ self.table).reshape(values_NA.shape[0], -1, n, n)
+        distinct_NCRR = self.distinct(values_NA).permute(0, 3, 1, 2)
         # Rows by copying, columns by a product with zeros and ones: engines gather single columns slowly.
-        return distinct.index_select(2, self.rows) @ self.columns
+        return distinct_NCRR.index_select(2, self.rows) @ self.columns
+
+
+class PhaseMaps(nn.Module):
+    """The same maps before the shuffle that doubles the resolution: (N, 4 C, H, W), four pixels a cell.
+
+    Channels are the upper left pixel's, then the upper right one's, the lower left one's, the lower right
+    one's. The maps are made with the channels last, by copying runs of them: that is fast, and the layout of
+    OpenVINO's convolutions, which add such a map while they write their result.
+    """
+
+    numbers: Tensor
+    outside: Tensor
+    cells: Tensor
+
+    def __init__(self, maps: AttributeMaps, *, pixels: Sequence[Cell], outside: float | None = None) -> None:
+        """Arrange maps.
+
+        Args:
+            maps: What is arranged; its table is shared.
+            pixels: Of each row of cells, which rows of `maps` its pixels lie in, None outside of them; of the
+                columns the same.
+            outside: What pixels outside of the maps get; None for whatever costs least.
+        """
+        super().__init__()
+        self.maps = maps
+        kinds = list(dict.fromkeys(_distinct(maps, cell) for cell in pixels))
+        self.n_kinds = len(kinds)
+        places = [(r, c) for row in kinds for column in kinds for r in row for c in column]
+        n = maps.n_distinct
+        numbers = [None if r is None or c is None else r * n + c for r, c in places]
+        self.gathers = numbers != list(range(n * n))
+        self.register_buffer("numbers", torch.tensor([number or 0 for number in numbers]))
+        self.fills = outside is not None and None in numbers
+        fill = outside or 0.0
+        self.register_buffer("outside", torch.tensor([[fill if i is None else 0.0] for i in numbers]))
+        self.register_buffer("cells", torch.tensor([kinds.index(_distinct(maps, cell)) for cell in pixels]))
+
+    def forward(self, values_NA: Tensor) -> Tensor:
+        """Return the maps, (N, 4 C, H, W)."""
+        n = self.n_kinds
+        numbers = self.maps.distinct(values_NA).flatten(1, 2)
+        if self.gathers:
+            numbers = numbers.index_select(1, self.numbers)
+        if self.fills:
+            numbers = numbers + self.outside
+        kinds = numbers.reshape(values_NA.shape[0], n, n, -1)
+        return kinds.index_select(2, self.cells).index_select(1, self.cells).permute(0, 3, 1, 2)
+
+
+def _distinct(maps: AttributeMaps, cell: Cell) -> Cell:
+    return tuple(None if row is None else maps.which[row] for row in cell)
 
 
 def select_inputs(convolution: Convolution, channels: list[int], *, bias: bool) -> Convolution:

@@ -9,6 +9,7 @@ from typing import cast
 import onnx
 import torch
 
+from fader.export.depth_to_space import TRANSLATIONS
 from fader.export.graphs import Graph
 from fader.export.half_weights import store_half
 
@@ -49,6 +50,7 @@ def export_graph(graph: Graph, *, half_weights: bool = False) -> bytes:
             input_names=list(graph.input_names),
             output_names=list(graph.output_names),
             dynamic_shapes={"inputs": tuple({0: batch} for _ in examples)},
+            custom_translation_table=TRANSLATIONS,
             external_data=False,
             verbose=False,
         )

@@ -12,6 +12,7 @@ from torch import nn
 from fader.export import DecoderGraph, MapDecoderGraph, export_graph
 from fader.export.attribute_maps import AttributeMaps, Convolution
 from fader.export.decoder_forms import ShuffleConvolution
+from fader.export.depth_to_space import depth_to_space
 from fader.export.folding import folded
 from fader.export.graphs import Graph
 from fader.models import AutoEncoder, AutoEncoderConfig
@@ -84,16 +85,22 @@ def test_maps_are_what_a_convolution_makes_of_constant_channels(
 
 
 @EXAMPLES
-@given(size=st.integers(1, 7), inputs=st.integers(1, 5), outputs=st.integers(1, 5), bias=st.booleans())
+@given(
+    size=st.integers(1, 7),
+    inputs=st.integers(1, 5),
+    outputs=st.integers(1, 5),
+    bias=st.booleans(),
+    framed=st.booleans(),
+)
 def test_the_shuffle_form_is_the_transposed_convolution(
-    size: int, inputs: int, outputs: int, bias: bool
+    size: int, inputs: int, outputs: int, bias: bool, framed: bool
 ) -> None:
     convolution = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
     images = torch.empty(2, inputs, size, size).uniform_(-1, 1)
     with torch.no_grad():
-        torch.testing.assert_close(
-            ShuffleConvolution(convolution)(images), convolution(images), rtol=0, atol=1e-6
-        )
+        given = nn.functional.pad(images, (1, 1, 1, 1)) if framed else images
+        drawn = depth_to_space(ShuffleConvolution(convolution, framed=framed)(given))
+        torch.testing.assert_close(drawn[:, :, 1:-1, 1:-1], convolution(images), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
