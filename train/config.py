@@ -35,6 +35,7 @@ FROM_0 = (
     "mask_weight",
     "colour_weight",
     "monotonicity_weight",
+    "exaggeration_weight",
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
@@ -125,6 +126,8 @@ class TrainConfig:
     """Weight of the mean absolute change of chroma by an edit: sliders move shapes and shades, not tints."""
     monotonicity_weight: float = 0.02
     """Weight of the demand that what the guide sees of a continuous attribute moves with its slider."""
+    exaggeration_weight: float = 0.0
+    """Weight of the demand that the guide sees boolean sliders between 1.25 and 1.5 no less than at 1."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)

@@ -16,9 +16,18 @@ from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
 from fader.train.linear_reader import LinearReader
-from fader.train.objectives import attribute_loss, columns, monotonicity_loss, other_values
+from fader.train.objectives import (
+    attribute_loss,
+    columns,
+    exaggeration_loss,
+    monotonicity_loss,
+    other_values,
+)
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
+
+MOST_BEYOND = 0.5
+"""How far beyond 1 boolean sliders are drawn, from half of that on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,26 +75,31 @@ class EditingLosses(nn.Module):
         if not self.config.encoder_frozen:
             adversary = critics.adversary.encoder_loss(critics.latent(code_NCHW), labels_NK, others_NK)
         edited_NA = columns(edited_NK, self.attributes)
-        # One pass for both renderings: half the calls, and batch norm sees the mixture it will see in use.
+        raised_M, beyond_MK = self._beyond(labels_NK, edited_NK, draws)
+        # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
         rendering = self.autoencoder.render(
-            [torch.cat([latent, latent]) for latent in latents],
-            torch.cat([columns(labels_NK, self.attributes), edited_NA]),
+            [torch.cat([latent, latent, latent[raised_M]]) for latent in latents],
+            torch.cat([columns(labels_NK, self.attributes), edited_NA, columns(beyond_MK, self.attributes)]),
         )
-        edited_NCHW = rendering.image[n:]
+        edited_NCHW, beyond_MCHW = rendering.image[n : 2 * n], rendering.image[2 * n :]
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
             "latent_adversary": adversary,
             "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
-            "mask": none if rendering.mask is None else rendering.mask[n:].float().mean(),
+            "mask": none if rendering.mask is None else rendering.mask[n : 2 * n].float().mean(),
             "patch": none,
             "colour": none,
             "feedback": none,
             "monotonicity": none,
+            "exaggeration": none,
         }
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
             losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
             losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
+            losses["exaggeration"] = self._exaggeration(
+                edited_NCHW[raised_M], beyond_MCHW, beyond_MK - edited_NK[raised_M]
+            )
         if critics.patch is not None:
             score = critics.patch(edited_NCHW, edited_NA).float()
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
@@ -101,6 +115,22 @@ class EditingLosses(nn.Module):
             before_NK = self._seen(self.critics.guide(images_NCHW))
         change_NK = self._seen(guess_NA) - before_NK
         return monotonicity_loss(change_NK[:, continuous], moved_NK[:, continuous])
+
+    def _beyond(self, labels_NK: Tensor, edited_NK: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return which edits are drawn beyond 1 too, M of at most half the batch, and for what (M, K)."""
+        n = len(labels_NK) // 2 if self.config.exaggeration_weight and self.critics.guide is not None else 0
+        booleans_K = torch.tensor([a.kind == "boolean" for a in self.attributes], device=labels_NK.device)
+        raised_NK = (edited_NK > labels_NK)[:n] & booleans_K
+        beyond_NK = edited_NK[:n] + raised_NK * (MOST_BEYOND * (1 + draws.uniform(1)[:n]) / 2)
+        raised_M = raised_NK.any(dim=1).nonzero()[:, 0]
+        return raised_M, beyond_NK[raised_M]
+
+    def _exaggeration(self, edited_MCHW: Tensor, beyond_MCHW: Tensor, raised_MK: Tensor) -> Tensor:
+        if not len(raised_MK) or self.critics.guide is None:
+            return raised_MK.new_zeros(())
+        with torch.no_grad():
+            at_1_MK = self._seen(self.critics.guide(edited_MCHW))
+        return exaggeration_loss(self._seen(self.critics.guide(beyond_MCHW)) - at_1_MK, raised_MK)
 
     def _seen(self, logits_NA: Tensor) -> Tensor:
         """Return (N, K): how much of each slider a classifier sees, in logits."""

@@ -17,10 +17,14 @@ __all__ = [
     "attribute_loss",
     "columns",
     "cooled",
+    "exaggeration_loss",
     "monotonicity_loss",
     "other_values",
     "ramp",
 ]
+
+MARGIN = 0.25
+"""Logits that an exaggerated edit must add: enough to show in the order, far from a caricature."""
 
 
 def ramp(weight: float, iteration: int, length: int) -> float:
@@ -87,3 +91,15 @@ def monotonicity_loss(change_NK: Tensor, moved_NK: Tensor) -> Tensor:
     error_NK = (torch.tanh(change_NK) - moved_NK.sign()).abs()
     asked_NK = moved_NK != 0
     return (error_NK * asked_NK).sum() / asked_NK.sum().clamp(min=1)
+
+
+def exaggeration_loss(change_MK: Tensor, raised_MK: Tensor) -> Tensor:
+    """Return by how many logits exaggerated edits fail to be seen a little surer, 0 or more, as a scalar.
+
+    Args:
+        change_MK: (M, K) change of what a network sees of each slider, from 1 to beyond, in logits.
+        raised_MK: (M, K) change of the slider; where it is 0 nothing is asked.
+    """
+    missing_MK = (MARGIN - change_MK).clamp(min=0)
+    asked_MK = raised_MK > 0
+    return (missing_MK * asked_MK).sum() / asked_MK.sum().clamp(min=1)

@@ -52,6 +52,8 @@ class Metrics:
     """Mean absolute change of chroma by the edits; 0 if unused."""
     monotonicity: float
     """How far edits of continuous attributes move against their sliders, 0 to 2; 0 if unused."""
+    exaggeration: float
+    """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
 
 
 class Trainer:
@@ -223,6 +225,7 @@ class Trainer:
             "mask": config.mask_weight,
             "colour": config.colour_weight,
             "monotonicity": config.monotonicity_weight,
+            "exaggeration": config.exaggeration_weight,
         }
 
     def _autocast(self) -> torch.autocast:

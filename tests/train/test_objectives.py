@@ -14,6 +14,7 @@ from fader.train.objectives import (
     attribute_loss,
     columns,
     cooled,
+    exaggeration_loss,
     monotonicity_loss,
     other_values,
     ramp,
@@ -142,3 +143,11 @@ def test_what_moves_with_its_slider_costs_nothing_and_what_moves_against_it_two(
     assert monotonicity_loss(against, moved).item() == pytest.approx(2, abs=1e-6)
     assert monotonicity_loss(still, moved).item() == pytest.approx(1)
     assert monotonicity_loss(still, still).item() == 0
+
+
+def test_an_exaggerated_edit_costs_what_it_lacks_to_be_seen_a_little_surer_and_nothing_else() -> None:
+    raised = torch.tensor([[0.5, 0.0], [0.25, 0.0]])
+    surer, less = torch.tensor([[0.3, -9.0], [5.0, -9.0]]), torch.tensor([[-0.75, -9.0], [5.0, -9.0]])
+    assert exaggeration_loss(surer, raised).item() == 0
+    assert exaggeration_loss(less, raised).item() == pytest.approx((0.25 + 0.75) / 2)
+    assert exaggeration_loss(less, 0 * raised).item() == 0

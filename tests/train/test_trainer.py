@@ -212,6 +212,32 @@ def test_the_learning_rate_of_every_network_cools_down() -> None:
     assert rates == [{1.0}, {1.0}, {1.0}, {0.5}]
 
 
+def test_edits_that_add_something_are_drawn_beyond_1_too_in_half_of_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[Tensor] = []
+    trainer = make_trainer(tiny_config(exaggeration_weight=0.1))
+    render = trainer.autoencoder.render
+
+    def recording(latents: list[Tensor], values_NA: Tensor) -> Rendering:
+        drawn.append(values_NA)
+        return render(latents, values_NA)
+
+    monkeypatch.setattr(trainer.autoencoder, "render", recording)
+    images, labels = batch(16)
+    said = [trainer.update(images, labels).exaggeration for _ in range(4)]
+    assert all(value >= 0 for value in said)
+    assert any(value > 0 for value in said)
+    for values_NA in drawn:
+        edited, beyond = values_NA[16:32], values_NA[32:]
+        assert len(beyond) <= 8
+        assert ((beyond > 1.24) & (beyond <= 1.5)).sum(dim=1).tolist() == [1] * len(beyond)
+        # Each is one of the first eight edits but for the attribute that it exaggerates.
+        nearest = (beyond[:, None] - edited[None, :8]).abs().sum(dim=2).min(dim=1).values
+        assert (nearest <= 1).all()
+    assert sum(len(values_NA) > 32 for values_NA in drawn) > 0
+
+
 def test_without_adversaries_it_is_an_autoencoder_that_learns_its_images() -> None:
     options = {"latent_weight": 0, "feedback_weight": 0, "patch_weight": 0, "mask": False, "colour_weight": 0}
     trainer = make_trainer(tiny_config(learning_rate=3e-3, **options))
