@@ -177,9 +177,9 @@ def judge(rates: Rates, flop: Mapping[str, float], gemm: float, slid: Mapping[st
         verdict(f"{part}, batch {n}, times {DEFAULTS}", value / rates[part, n][DEFAULTS], TIMES_DEFAULTS)
     for part, share in {} if bf16 else SHARE_OF_GEMM.items():
         verdict(f"{part}, batch 1, share of the product's peak", best[part, 1] * flop[part] / gemm, share)
-    for way in ("in one batch", "one by one"):
-        what = f"{POSITIONS} positions of one latent {way}, cost of {POSITIONS} latents"
-        verdict(what, slid["plain"] / slid[way], SLIDER_COST, at_most=True)
+    what = f"{POSITIONS} positions of one latent in one batch, cost of {POSITIONS} latents"
+    verdict(what, slid["plain"] / slid["in one batch"], SLIDER_COST, at_most=True)
+    print(f"\nOne by one they cost {slid['plain'] / slid['one by one']:.2f} times as much.")
 
 
 def main(

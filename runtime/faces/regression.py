@@ -43,7 +43,7 @@ def local_value(
         reaches_s: Half-widths of the kernel, seconds, ascending.
         trust: How many standard deviations count as agreement; more smooths longer.
     """
-    step = float(np.median(np.diff(times_N))) if len(times_N) > 1 else 0.0
+    step = _median(times_N[1:] - times_N[:-1]) if len(times_N) > 1 else 0.0
     shortest = MIN_STEPS * step + _gap(times_N, at)
     noise = _noise(values_NC)
     low, high = np.full(values_NC.shape[1], -np.inf), np.full(values_NC.shape[1], np.inf)
@@ -89,27 +89,36 @@ def _parabola(
     """Return the value of the fit at its middle, and its deviation for a noise of 1."""
     offsets = (times_N - at) / reach if reach > 0 else np.zeros(len(times_N))
     weights = weights_N * _kernel(offsets)
-    near = weights > 0
-    if not near.any():
+    near = weights.nonzero()[0]
+    if not len(near):
         return None
-    weights /= weights.max()
-    degree = min(DEGREE, int(near.sum()) - 1)
-    powers = offsets[near, None] ** np.arange(degree + 1)
-    weighted = (powers * weights[near, None]).T
+    offsets, weights = offsets[near], weights[near] / weights.max()
+    powers = np.stack([offsets**power for power in range(min(DEGREE, len(near) - 1) + 1)])
+    weighted = powers * weights
+    moments = weighted @ powers.T
+    moments.flat[:: len(moments) + 1] += RIDGE
     # The row that picks the value at the middle out of the measurements.
-    row = np.linalg.solve(weighted @ powers + RIDGE * np.eye(degree + 1), weighted)[0]
+    row = np.linalg.solve(moments, np.eye(len(moments))[0]) @ weighted
     return row @ values_NC[near], float(np.sqrt(row @ row))
 
 
 def _kernel(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the tricube kernel: 1 in the middle, 0 from 1 on."""
-    return np.asarray(np.clip(1 - np.abs(offsets) ** 3, 0, None) ** 3, dtype=np.float64)
+    inside = np.maximum(1 - np.abs(offsets) ** 3, 0)
+    return np.asarray(inside**3, dtype=np.float64)
 
 
 def _noise(values_NC: NDArray[np.float64]) -> float:
     """Return the measurements' deviation from one to the next, of which motion is hardly a part."""
     if len(values_NC) < 4:
         return 0.0
-    third_NC = np.diff(values_NC, n=3, axis=0)  # of noise with variance 1 it has variance 20
+    # Third differences: of noise with variance 1 they have variance 20.
+    third_NC = values_NC[3:] - values_NC[:-3] + 3 * (values_NC[1:-2] - values_NC[2:-1])
     # 0.7: the median of a squared normal deviate is below its mean.
-    return float(np.sqrt(np.median((third_NC**2).sum(axis=1)) / (20 * 0.7 * values_NC.shape[1])))
+    return float(np.sqrt(_median((third_NC**2).sum(axis=1)) / (20 * 0.7 * values_NC.shape[1])))
+
+
+def _median(values_N: NDArray[np.float64]) -> float:
+    # numpy's own is mostly overhead for so few values, and this runs several times for each face.
+    ordered = sorted(values_N.tolist())
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2

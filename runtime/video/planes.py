@@ -4,6 +4,7 @@ Coordinates are those of the frame as displayed, (x, y), 0-based at pixel centre
 here. Every sample keeps its own bit depth, range and subsampling; where nothing is added, no bit changes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,15 +136,20 @@ class FramePlanes:
 
     def _region(self, component: Component, matrix: NDArray[np.float64], size: int) -> _Region:
         to_component = compose(component.from_luma, self._to_stored)
-        corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], dtype=np.float64)
-        back = compose(to_component, invert(matrix))
-        points = corners @ back[:, :2].T + back[:, 2]
+        (a, b, x), (c, d, y) = compose(to_component, invert(matrix)).tolist()
         height, width = component.samples.shape
-        limits = np.array([width, height])
-        low = np.clip(np.floor(points.min(axis=0)).astype(int) - MARGIN, 0, limits - 1)
-        high = np.clip(np.ceil(points.max(axis=0)).astype(int) + MARGIN + 1, low + 1, limits)
-        shift = np.array([[1.0, 0.0, -low[0]], [0.0, 1.0, -low[1]]])
-        return _Region(component.samples[low[1] : high[1], low[0] : high[0]], compose(shift, to_component))
+        left, right = _reach(a, b, x, size, width)
+        top, bottom = _reach(c, d, y, size, height)
+        shift = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
+        return _Region(component.samples[top:bottom, left:right], compose(shift, to_component))
+
+
+def _reach(a: float, b: float, shift: float, size: int, limit: int) -> tuple[int, int]:
+    """Return from where to where a crop with a margin reaches along one axis of a component."""
+    # In plain numbers: this runs a dozen times for each face, where numpy is mostly overhead.
+    ends = [a * u + b * v + shift for u in (-1, size) for v in (-1, size)]
+    low = min(max(math.floor(min(ends)) - MARGIN, 0), limit - 1)
+    return low, min(max(math.ceil(max(ends)) + MARGIN + 1, low + 1), limit)
 
 
 def _few(samples: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
