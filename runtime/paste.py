@@ -46,17 +46,25 @@ def delta(
         (S, S, 3) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings
         hardly differ.
     """
-    change_CHW = (edited - source) * np.float32(127.5)
-    size, differs = len(change_CHW[0]), np.abs(change_CHW).max(axis=0)
+    change_CHW = edited - source
+    change_CHW *= np.float32(127.5)
+    size, differs = len(change_CHW[0]), _largest(change_CHW)
     gate = _smoothstep(differs, NOISE_LOW, NOISE_HIGH)
     replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
     if replaced.any():
         rest_CHW = np.moveaxis(crop, 2, 0) - (source + 1) * np.float32(127.5)
-        thing = _smoothstep(np.abs(rest_CHW).max(axis=0), REST_LOW, REST_HIGH)
-        change_CHW = change_CHW - replaced * thing * rest_CHW
+        thing = _smoothstep(_largest(rest_CHW), REST_LOW, REST_HIGH)
+        rest_CHW *= replaced * thing
+        change_CHW -= rest_CHW
         gate = np.maximum(gate, replaced)
-    change_CHW = change_CHW * (gate * face_mask(size) * np.float32(strength))
-    return np.ascontiguousarray(np.moveaxis(change_CHW, 0, 2))
+    change_CHW *= gate * face_mask(size) * np.float32(strength)
+    return np.asarray(cv2.merge(list(change_CHW)), dtype=np.float32)
+
+
+def _largest(change_CHW: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the largest absolute value of each pixel."""
+    red, green, blue = np.abs(change_CHW)
+    return np.asarray(np.maximum(np.maximum(red, green), blue), dtype=np.float32)
 
 
 def _around(differs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,5 +85,6 @@ def face_mask(size: int) -> NDArray[np.float32]:
 
 
 def _smoothstep(x: NDArray[np.floating], low: float, high: float) -> NDArray[np.float32]:
-    t = np.clip((x - low) / (high - low), 0, 1)
+    t = (x - low) / (high - low)
+    np.minimum(np.maximum(t, 0, out=t), 1, out=t)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
