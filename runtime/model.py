@@ -97,6 +97,8 @@ class Model:
         parts = [
             self.engine.decode(latents[rows].tensors, values_NA[rows]) for rows in self._batches(len(latents))
         ]
+        if len(parts) == 1:
+            return parts[0]
         size = self.image_size
         return np.concatenate(parts) if parts else np.empty((0, 3, size, size), np.float32)
 
@@ -132,7 +134,7 @@ class Model:
             tensors = self.engine.encode(pixels_NCHW)
             source_NA = self.engine.classify(pixels_NCHW)
             parts.append(Latents(tensors=tensors, source_NA=source_NA, bundle_id=self.bundle.id))
-        return self.join(parts)
+        return parts[0] if len(parts) == 1 else self.join(parts)
 
     def _batches(self, n: int) -> list[slice]:
         return [slice(start, min(start + self.max_batch, n)) for start in range(0, n, self.max_batch)]

@@ -145,6 +145,8 @@ class _Graph:
             n = next(batch for batch in BATCHES if batch <= total - start)
             parts.append(self._run({name: array[start : start + n] for name, array in inputs.items()}, n))
             start += n
+        if len(parts) == 1:
+            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _run(self, inputs: Arrays, n: int) -> dict[str, NDArray[np.float32]]:
