@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 __all__ = ["local_mean", "local_value"]
 
-DEGREE = 2
 RIDGE = 1e-9
 """Keeps the fit solvable where several frames have the same time."""
 MIN_STEPS = 2.5
@@ -89,17 +88,24 @@ def _parabola(
     """Return the value of the fit at its middle, and its deviation for a noise of 1."""
     offsets = (times_N - at) / reach if reach > 0 else np.zeros(len(times_N))
     weights = weights_N * _kernel(offsets)
-    near = weights.nonzero()[0]
-    if not len(near):
+    count = int(np.count_nonzero(weights))
+    if not count:
         return None
-    offsets, weights = offsets[near], weights[near] / weights.max()
-    powers = np.stack([offsets**power for power in range(min(DEGREE, len(near) - 1) + 1)])
-    weighted = powers * weights
-    moments = weighted @ powers.T
-    moments.flat[:: len(moments) + 1] += RIDGE
-    # The row that picks the value at the middle out of the measurements.
-    row = np.linalg.solve(moments, np.eye(len(moments))[0]) @ weighted
-    return row @ values_NC[near], float(np.sqrt(row @ row))
+    weights /= weights.max()
+    # The row that picks the value at the middle out of the measurements: of the inverse of the moments the
+    # first row, by cofactors, since a solver for three unknowns is mostly overhead.
+    squares = offsets * offsets
+    linear, square = weights * offsets, weights * squares
+    m0, m1, m2 = float(weights.sum()) + RIDGE, float(linear.sum()), float(square.sum()) + RIDGE
+    if count == 1:
+        row = weights / m0
+    elif count == 2:
+        row = (m2 * weights - m1 * linear) / (m0 * m2 - m1 * m1)
+    else:
+        m2_plain, m3, m4 = m2 - RIDGE, float(linear @ squares), float(square @ squares) + RIDGE
+        c0, c1, c2 = m2 * m4 - m3 * m3, m2_plain * m3 - m1 * m4, m1 * m3 - m2 * m2_plain
+        row = (c0 * weights + c1 * linear + c2 * square) / (m0 * c0 + m1 * c1 + m2_plain * c2)
+    return row @ values_NC, float(np.sqrt(row @ row))
 
 
 def _kernel(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
