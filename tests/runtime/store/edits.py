@@ -53,7 +53,7 @@ bundle, source, target, folder, limit = sys.argv[1:]
 if int(limit):
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-with Editor.open(bundle, threads=1) as editor:
+with Editor.open(bundle, engine="onnxruntime-cpu", threads=1) as editor:
     print("ready", flush=True)
     report = edit_video(editor, source, target, {"Smiling": 3.0}, encoding=EncodeOptions(codec="ffv1"),
                         store=LatentStore(Path(folder)))
