@@ -127,7 +127,7 @@ class TrainConfig:
     monotonicity_weight: float = 0.02
     """Weight of the demand that what the guide sees of a continuous attribute moves with its slider."""
     exaggeration_weight: float = 0.0
-    """Weight of the demand that the guide sees boolean sliders between 1.25 and 1.5 no less than at 1."""
+    """Weight of the demand that the guide is a little surer of boolean sliders at 1.25 to 1.5 than at 1."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)

@@ -118,7 +118,9 @@ class EditingLosses(nn.Module):
 
     def _beyond(self, labels_NK: Tensor, edited_NK: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return which edits are drawn beyond 1 too, M of at most half the batch, and for what (M, K)."""
-        n = len(labels_NK) // 2 if self.config.exaggeration_weight and self.critics.guide is not None else 0
+        if not self.config.exaggeration_weight or self.critics.guide is None:
+            return torch.empty(0, dtype=torch.int64, device=labels_NK.device), edited_NK[:0]
+        n = len(labels_NK) // 2
         booleans_K = torch.tensor([a.kind == "boolean" for a in self.attributes], device=labels_NK.device)
         raised_NK = (edited_NK > labels_NK)[:n] & booleans_K
         beyond_NK = edited_NK[:n] + raised_NK * (MOST_BEYOND * (1 + draws.uniform(1)[:n]) / 2)
