@@ -3,9 +3,8 @@
     python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--published]
 
 The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
-PyAV and the same settings. The loop reads with OpenCV, searches each frame for faces, encodes, decodes and
-pastes them one by one in ONNX Runtime, and writes with OpenCV. All take turns in every round; the least time
-counts. "asked" is what this project holds itself to, on the published 256 px configuration (--published).
+PyAV and the same settings. The loop is the one of obvious_loop.py. All take turns in every round; the least
+time counts. "asked" is what this project holds itself to, with the published configuration (--published).
 """
 
 import re
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import Annotated
 
 import av
-import cv2
 import numpy as np
 import typer
 from engines import published
+from obvious_loop import obvious_loop
 from store import enlarge, timed
 
 from fader.bundle import shipped_bundle
@@ -76,22 +75,6 @@ def transcode(source: Path, target: Path, encoding: EncodeOptions) -> None:
         for frame in reading.decode(pictures):
             writing.mux(stream.encode(frame))
         writing.mux(stream.encode(None))
-
-
-def loop(editor: Editor, source: Path, target: Path, name: str) -> None:
-    """Edit as people do first: frame by frame, whole frames in RGB, OpenCV at both ends."""
-    reading = cv2.VideoCapture(str(source))
-    size = int(reading.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reading.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
-    writing = cv2.VideoWriter(str(target), codec, reading.get(cv2.CAP_PROP_FPS), size)
-    while True:
-        found, frame = reading.read()
-        if not found:
-            break
-        edited = editor.edit(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)[None], {name: 1.0})[0]
-        writing.write(cv2.cvtColor(edited, cv2.COLOR_RGB2BGR))
-    reading.release()
-    writing.release()
 
 
 def least(kinds: Mapping[str, Work], rounds: int) -> dict[str, float]:
@@ -154,7 +137,7 @@ def main(
                 f"sweep of {SWEEP}": lambda: edit_variants(
                     editor, single, outputs, encoding=encoding, store=store
                 ),
-                "the loop": lambda: loop(plain, single, target, slider),
+                "the loop": lambda: obvious_loop(plain, single, target, {slider: 1.0}),
             }
             seconds = least(kinds, rounds)
             report = edit_video(editor, single, target, {slider: 0.7}, encoding=encoding)

@@ -174,6 +174,14 @@ def train_command(
             rich_help_panel=RUN,
         ),
     ] = None,
+    keep_classifiers: Annotated[
+        bool,
+        typer.Option(
+            "--keep-classifiers",
+            help="Take guide and judge from --start, too; its run must have held out the same images.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -244,7 +252,18 @@ def train_command(
         prepared = load(inputs, settings.attributes, settings.image_size, workers=workers, quiet=quiet)
         if those.leads:
             those.wait()
-        figures = _run(settings, inputs, prepared, folder, minutes, start, those, quiet, again=bool(resume))
+        figures = _run(
+            settings,
+            inputs,
+            prepared,
+            folder,
+            minutes,
+            start,
+            those,
+            quiet,
+            again=bool(resume),
+            keep_classifiers=keep_classifiers,
+        )
     if those.leads:
         _show(figures, folder)
 
@@ -260,6 +279,7 @@ def _run(
     quiet: bool,
     *,
     again: bool,
+    keep_classifiers: bool,
 ) -> dict[str, float]:
     from fader.train.run import resume, train
     from fader.train.session import Session
@@ -279,7 +299,14 @@ def _run(
         if again:
             return resume(prepared.data, folder, about=about, session=session)
         return train(
-            settings, prepared.data, folder, about=about, inputs=inputs, start=start, session=session
+            settings,
+            prepared.data,
+            folder,
+            about=about,
+            inputs=inputs,
+            start=start,
+            keep_classifiers=keep_classifiers,
+            session=session,
         )
 
 

@@ -27,10 +27,12 @@ COUNTS = (
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
 FROM_0 = (
     "n_layers",
+    "n_image_skip",
     "latent_weight",
     "latent_ramp",
     "cooldown",
     "feedback_weight",
+    "feedback_on_removal",
     "patch_weight",
     "mask_weight",
     "colour_weight",
@@ -66,6 +68,9 @@ class TrainConfig:
     """Skip connections."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
+    n_image_skip: int = 0
+    """Outermost decoder layers that also read the image, so that what they draw fits it to the pixel; needs
+    the mask. A run that begins with a checkpoint of fewer goes on as that one drew and learns to use them."""
     norm: Norm = "batch"
     """Normalisation of encoder and decoder."""
     upsampling: Upsampling = "pixelshuffle"
@@ -112,6 +117,9 @@ class TrainConfig:
     """Bins of a continuous attribute."""
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
+    feedback_on_removal: float = 1.0
+    """How many times as much the guide weighs where an edit takes a boolean attribute away. Real images show
+    the patch discriminator what glasses are, but of a face without them nothing asks where hers went."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4
@@ -198,6 +206,7 @@ class TrainConfig:
             norm=self.norm,
             erased=erased,
             mask=self.mask,
+            n_image_skip=self.n_image_skip,
             upsampling=self.upsampling,
             dropout=self.dropout,
         )

@@ -95,7 +95,8 @@ class EditingLosses(nn.Module):
         }
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
-            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes)
+            weights_N = self._feedback_weights(labels_NK, edited_NK)
+            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes, weights_N)
             losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
             losses["exaggeration"] = self._exaggeration(
                 edited_NCHW[raised_M], beyond_MCHW, beyond_MK - edited_NK[raised_M]
@@ -116,13 +117,21 @@ class EditingLosses(nn.Module):
         change_NK = self._seen(guess_NA) - before_NK
         return monotonicity_loss(change_NK[:, continuous], moved_NK[:, continuous])
 
+    def _feedback_weights(self, labels_NK: Tensor, edited_NK: Tensor) -> Tensor | None:
+        if self.config.feedback_on_removal == 1:
+            return None
+        removed_N = (self._booleans(labels_NK) & (edited_NK < labels_NK)).any(dim=1)
+        return 1 + (self.config.feedback_on_removal - 1) * removed_N
+
+    def _booleans(self, labels_NK: Tensor) -> Tensor:
+        return torch.tensor([a.kind == "boolean" for a in self.attributes], device=labels_NK.device)
+
     def _beyond(self, labels_NK: Tensor, edited_NK: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return which edits are drawn beyond 1 too, M of at most half the batch, and for what (M, K)."""
         if not self.config.exaggeration_weight or self.critics.guide is None:
             return torch.empty(0, dtype=torch.int64, device=labels_NK.device), edited_NK[:0]
         n = len(labels_NK) // 2
-        booleans_K = torch.tensor([a.kind == "boolean" for a in self.attributes], device=labels_NK.device)
-        raised_NK = (edited_NK > labels_NK)[:n] & booleans_K
+        raised_NK = (edited_NK > labels_NK)[:n] & self._booleans(labels_NK)
         beyond_NK = edited_NK[:n] + raised_NK * (MOST_BEYOND * (1 + draws.uniform(1)[:n]) / 2)
         raised_M = raised_NK.any(dim=1).nonzero()[:, 0]
         return raised_M, beyond_NK[raised_M]

@@ -48,16 +48,22 @@ def _columns(labels_N: Tensor, attribute: Attribute) -> Tensor:
     return torch.stack([1 - labels_N, labels_N], dim=1)
 
 
-def attribute_loss(logits_NA: Tensor, labels_NK: Tensor, attributes: AttributeSet) -> Tensor:
+def attribute_loss(
+    logits_NA: Tensor, labels_NK: Tensor, attributes: AttributeSet, weights_N: Tensor | None = None
+) -> Tensor:
     """Return the cross-entropy, summed over attributes and averaged over images, as a scalar.
 
-    A continuous attribute's two columns are the shares of its span's ends.
+    A continuous attribute's two columns are the shares of its span's ends. Weights multiply images' losses.
     """
+    reduction = "mean" if weights_N is None else "none"
     losses = [
-        functional.cross_entropy(logits_NA[:, attributes.slice(a.name)], _columns(labels_NK[:, k], a))
+        functional.cross_entropy(
+            logits_NA[:, attributes.slice(a.name)], _columns(labels_NK[:, k], a), reduction=reduction
+        )
         for k, a in enumerate(attributes)
     ]
-    return torch.stack(losses).sum()
+    summed = torch.stack(losses).sum(dim=0)
+    return summed if weights_N is None else (weights_N * summed).mean()
 
 
 def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> Tensor:

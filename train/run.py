@@ -45,6 +45,7 @@ def train(
     about: Mapping[str, Any],
     inputs: Inputs | None = None,
     start: Path | None = None,
+    keep_classifiers: bool = False,
     session: Session = ALONE_TO_THE_END,
 ) -> dict[str, float]:
     """Train a model.
@@ -55,23 +56,27 @@ def train(
         folder: The run's folder; made.
         about: What the checkpoint should tell its readers: data, licence, command.
         inputs: Where the data came from, kept for those who go on with the run.
-        start: Checkpoint of the same networks whose autoencoder and discriminators this run begins with; its
-            guide and judge are trained anew.
+        start: Checkpoint of the same networks whose autoencoder and discriminators this run begins with.
+        keep_classifiers: Take its guide and judge as well, instead of training them anew. Its run must have
+            held out these images: a judge that learnt from them says nothing.
         session: For how long, by which processes, and who is told.
 
     Returns:
         The figures of the best checkpoint.
 
     Raises:
-        ConfigError: the folder holds a run or cannot be made, or an encoder that stays frozen has no `start`.
+        ConfigError: the folder holds a run or cannot be made, or an encoder that stays frozen, or classifiers
+            that are kept, have no `start`.
         DataError: too few images, or they do not fit the configuration.
-        BundleError: `start` is no checkpoint of such networks.
+        BundleError: `start` is no checkpoint of such networks and attributes.
         KeyboardInterrupt: Ctrl-C; checkpoints/last holds the state to go on from.
         SystemExit: SIGTERM; the same.
     """
     _require_fit(data, config)
     if config.encoder_frozen and start is None:
         raise ConfigError("encoder_frozen needs a trained encoder: name its checkpoint with --start")
+    if keep_classifiers and start is None:
+        raise ConfigError("kept classifiers need a checkpoint that has them: name it with --start")
     splits = Splits.of(data, config.held_out)
     session.processes.rows(config.batch_size)
     if session.processes.leads:
@@ -81,7 +86,7 @@ def train(
         run.write_config(config)
         if inputs is not None:
             inputs.write(folder)
-    return _go(config, splits, run, about, session, start=start)
+    return _go(config, splits, run, about, session, start=start, keep_classifiers=keep_classifiers)
 
 
 def resume(
@@ -109,13 +114,18 @@ def _go(
     session: Session,
     *,
     start: Path | None = None,
+    keep_classifiers: bool = False,
 ) -> dict[str, float]:
     attributes = splits.training.parent.attributes
     last = run.checkpoint("last")
     # Weights and dropout draw from torch's own generator, which is the caller's.
     with torch.random.fork_rng():
         known = _known(last, config)
-        readers = known or _fit_readers(splits, attributes, config, session.observe)
+        readers = known
+        if readers is None and start is not None:
+            _require_attributes(start, attributes)
+            readers = _known(start, config) if keep_classifiers else None
+        readers = readers or _fit_readers(splits, attributes, config, session.observe)
         adversary = LatentAdversary(
             attributes,
             splits.training.labels_NK,
@@ -147,6 +157,15 @@ def _require_fit(data: AlignedSet, config: TrainConfig) -> None:
     for name in config.oversample:
         if kinds[name] != "boolean":
             raise ConfigError(f"oversample names {name}, which is {kinds[name]}: expected boolean attributes")
+
+
+def _require_attributes(start: Path, attributes: AttributeSet) -> None:
+    found = load_checkpoint(start).attributes.names
+    if found != attributes.names:
+        raise BundleError(
+            f"{start} has the sliders {', '.join(found)}, expected {', '.join(attributes.names)}: give the "
+            "same attributes, or another checkpoint"
+        )
 
 
 def _known(last: Path, config: TrainConfig) -> _Readers | None:

@@ -34,6 +34,13 @@ def test_the_attribute_loss_is_summed_over_attributes_and_averaged_over_images()
     assert attribute_loss(logits, labels, HAIR).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_attribute_loss_of_an_image_counts_by_its_weight() -> None:
+    logits, labels = torch.randn(3, 5), torch.tensor([[0.0, 0], [1, 1], [0, 2]])
+    alone = [attribute_loss(logits[i : i + 1], labels[i : i + 1], HAIR).item() for i in range(3)]
+    weighted = attribute_loss(logits, labels, HAIR, torch.tensor([1.0, 0, 4])).item()
+    assert weighted == pytest.approx((alone[0] + 4 * alone[2]) / 3, rel=1e-5)
+
+
 def test_a_discriminator_that_knows_nothing_has_the_loss_of_guessing() -> None:
     loss = attribute_loss(torch.zeros(4, 5), torch.tensor([[0.0, 0], [1, 1], [0, 2], [1, 0]]), HAIR)
     assert loss.item() == pytest.approx(math.log(2) + math.log(3), rel=1e-6)
