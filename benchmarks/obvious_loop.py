@@ -37,7 +37,7 @@ def obvious_loop(editor: Editor, source: Path, target: Path, values: dict[str, f
     codec = cv2.VideoWriter.fourcc(*"mp4v")
     writing = cv2.VideoWriter(str(target), codec, reading.get(cv2.CAP_PROP_FPS), size)
     for frame in _frames(reading):
-        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         for face in detector.detect(picture):
             picture = _edited(editor, picture, face.landmarks, values)
         writing.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -50,7 +50,7 @@ def _frames(reading: cv2.VideoCapture) -> Iterator[NDArray[np.uint8]]:
         found, frame = reading.read()
         if not found:
             return
-        yield frame
+        yield frame.astype(np.uint8, copy=False)
 
 
 def _edited(

@@ -1,6 +1,6 @@
 """What an edit of a video costs, against a plain transcode and against the loop that people write first.
 
-    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--published]
+    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--engine NAME] [--published]
 
 The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
 PyAV and the same settings. The loop is the one of obvious_loop.py. All take turns in every round; the least
@@ -39,9 +39,9 @@ CHILD = """
 import re, sys, time
 from pathlib import Path
 from fader.runtime import Editor, edit_video
-source, target, model, name = sys.argv[1:]
+source, target, model, engine, name = sys.argv[1:]
 first = []
-with Editor.open(model) as editor:
+with Editor.open(model, engine=engine) as editor:
     edit_video(editor, source, target, {name: 1.0}, on_progress=lambda _: first or first.append(time.time()))
 # not getrusage: its peak is inherited from the process that started this one
 peak_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
@@ -86,10 +86,10 @@ def least(kinds: Mapping[str, Work], rounds: int) -> dict[str, float]:
     return {kind: min(seconds) for kind, seconds in times.items()}
 
 
-def in_a_process_of_its_own(source: Path, target: Path, model: Path, name: str) -> tuple[float, float]:
+def in_a_process_of_its_own(*arguments: object) -> tuple[float, float]:
     """Return seconds from the start of a process to its first frame, and the peak of its memory in MiB."""
     began = time.time()
-    command = [sys.executable, "-c", CHILD, str(source), str(target), str(model), name]
+    command = [sys.executable, "-c", CHILD, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     first, peak = map(float, re.findall(r"[\d.]+", done.stdout))
     return first - began, peak
@@ -100,6 +100,7 @@ def main(
     preset: Annotated[str, typer.Option(help="Of x264: veryfast or medium.")] = "veryfast",
     height: Annotated[int, typer.Option(help="Of the frames that are measured.")] = 1080,
     rounds: Annotated[int, typer.Option(help="The least time of so many counts.")] = 3,
+    engine: Annotated[str, typer.Option(help="Of the edits; the loop has ONNX Runtime.")] = "auto",
     use_published: Annotated[
         bool, typer.Option("--published", help="The published 256 px configuration, untrained.")
     ] = False,
@@ -116,7 +117,10 @@ def main(
         n_frames = enlarge(clip, single, height, 1)
         four(single, fourfold)
         store = LatentStore(folder / "store")
-        with Editor.open(model) as editor, Editor.open(model, engine="onnxruntime-cpu") as plain:
+        with (
+            Editor.open(model, engine=engine) as editor,
+            Editor.open(model, engine="onnxruntime-cpu") as plain,
+        ):
             slider = editor.attributes.names[0]
 
             def edit(source: Path, value: float = 1.0) -> Work:
@@ -150,7 +154,7 @@ def main(
                 f"- {part.stage}: working {part.working:.2f} s, waiting {part.for_input:.2f} s for input, "
                 f"{part.for_output:.2f} s to hand on"
             )
-        start_s, peak = in_a_process_of_its_own(single, target, model, slider)
+        start_s, peak = in_a_process_of_its_own(single, target, model, engine, slider)
         print(f"- first frame {start_s:.2f} s after the process began (asked: {ASKED_START_S} s)")
         print(f"- peak memory of a process {peak:.0f} MiB (asked: {ASKED_MIB} MiB)")
 

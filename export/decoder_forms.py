@@ -41,7 +41,7 @@ class MapDecoderGraph(StagedGraph):
         config = graph.autoencoder.config
         self.name = graph.name
         self.input_names = graph.input_names
-        self._config = config
+        self._mask, self._n_skip = config.mask, config.n_skip
         # In a tuple: the network's own weights are no weights of this graph.
         self._original = (graph.eval(),)
         self.layers = nn.ModuleList(
@@ -64,8 +64,7 @@ class MapDecoderGraph(StagedGraph):
         framed = False
         layers = cast(list[_Layer], list(form.layers)) if self.transposed else []
         for j, layer in enumerate(layers):
-            alone = not self._takes_skip(j + 1) and not self._config.image_skip(j + 1)
-            frames = j + 1 < len(layers) and alone and _pointwise(layer.after)
+            frames = j + 1 < len(layers) and not self._takes_skip(j + 1) and _pointwise(layer.after)
             form.layers[j] = _untransposed(layer, framed=framed, frames=frames)
             framed = frames
         form.name = f"{self.name}{SHUFFLE}"
@@ -79,10 +78,8 @@ class MapDecoderGraph(StagedGraph):
         """Return what the last layer gives: the drawing before tanh, and the mask before its sigmoid."""
         hidden, values_NA = inputs[0], inputs[-1]
         for j, layer in enumerate(self.layers):
-            read = [hidden, inputs[j]] if self._takes_skip(j) else [hidden]
-            if fold := self._config.image_skip(j):
-                read.append(nn.functional.pixel_unshuffle(inputs[-2], fold))
-            hidden = torch.cat(read, dim=1) if len(read) > 1 else hidden
+            if self._takes_skip(j):
+                hidden = torch.cat([hidden, inputs[j]], dim=1)
             hidden = layer(hidden, values_NA)
         return (hidden,)
 
@@ -91,13 +88,13 @@ class MapDecoderGraph(StagedGraph):
         # Flat, because OpenVINO would go on with channels last, in which three channels are slow.
         flat = computed[0].flatten(2)
         drawing = torch.tanh(flat[:, :3])
-        if not self._config.mask:
+        if not self._mask:
             return (drawing.reshape_as(computed[0]),)
         mask, image = torch.sigmoid(flat[:, 3:]), inputs[-2]
         return ((mask * drawing + (1 - mask) * image.flatten(2)).reshape_as(image),)
 
     def _takes_skip(self, j: int) -> bool:
-        return 1 <= j <= self._config.n_skip
+        return 1 <= j <= self._n_skip
 
 
 class _Layer(nn.Module):

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fader.models.config import AutoEncoderConfig
 from fader.models.eraser import Eraser
@@ -53,7 +52,6 @@ class AutoEncoder(nn.Module):
         config = self.config
         width = config.widths[-1 - j]
         inputs = width + config.n_columns + (width if 1 <= j <= config.n_skip else 0)
-        inputs += 3 * config.image_skip(j) ** 2
         if j == config.n_layers - 1:
             return nn.Sequential(*upsample(config.upsampling, inputs, 4 if config.mask else 3))
         outputs = config.widths[-2 - j]
@@ -62,24 +60,6 @@ class AutoEncoder(nn.Module):
         if config.dropout and j < min(INNERMOST, config.n_layers - 1):
             layers.append(nn.Dropout(config.dropout))
         return nn.Sequential(*layers, nn.ReLU())
-
-    @torch.no_grad()
-    def begin_as(self, other: "AutoEncoder") -> None:
-        """Take another's weights over, whose decoder reads the image in no more layers; draw as it draws.
-
-        What the decoder makes of the image where the other does not read it begins at 0. An eraser of another
-        size stays as it is.
-
-        Args:
-            other: Of the same configuration, but for n_image_skip and erased.
-        """
-        given = other.state_dict()
-        for name, weights in self.state_dict().items():
-            if name.startswith("eraser.") and self.config.erased != other.config.erased:
-                continue
-            taken = weights[tuple(slice(size) for size in given[name].shape)]
-            weights.zero_()
-            taken.copy_(given[name])
 
     @property
     def latent_names(self) -> tuple[str, ...]:
@@ -129,8 +109,6 @@ class AutoEncoder(nn.Module):
             inputs = [hidden, attribute_maps(values_NA, hidden)]
             if 1 <= j <= self.config.n_skip:
                 inputs.append(latents[j])
-            if fold := self.config.image_skip(j):
-                inputs.append(functional.pixel_unshuffle(latents[-1], fold))
             hidden = layer(torch.cat(inputs, dim=1))
         # A slice of interleaved channels takes the slow way through tanh.
         drawing = torch.tanh(hidden[:, :3].contiguous())

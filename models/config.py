@@ -42,8 +42,6 @@ class AutoEncoderConfig:
     """Directions that the end of the encoder erases from the code; see `fader.models.eraser`."""
     mask: bool = False
     """Whether the decoder also draws a mask m and returns m * drawing + (1 - m) * image."""
-    n_image_skip: int = 0
-    """Outermost decoder layers that also read the image, its pixels folded into channels; needs the mask."""
 
     def __post_init__(self) -> None:
         _require(self.n_layers >= 1, f"n_layers = {self.n_layers}: expected 1 or more")
@@ -60,10 +58,6 @@ class AutoEncoderConfig:
         _require(
             0 <= self.n_skip < self.n_layers,
             f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
-        )
-        _require(
-            0 <= self.n_image_skip <= self.n_layers and (self.mask or not self.n_image_skip),
-            f"n_image_skip = {self.n_image_skip}: expected 0 to {self.n_layers} (n_layers), 0 without a mask",
         )
         _require(self.erased >= 0, f"erased = {self.erased}: expected 0 or more")
         _require(0 <= self.dropout < 1, f"dropout = {self.dropout}: expected 0 to 1, without 1")
@@ -83,10 +77,6 @@ class AutoEncoderConfig:
     def widths(self) -> tuple[int, ...]:
         """Feature maps after each encoder layer, outermost first."""
         return tuple(min(self.init_fm * 2**i, self.max_fm) for i in range(self.n_layers))
-
-    def image_skip(self, layer: int) -> int:
-        """Return by how much a decoder layer's input is smaller than the image that it reads too, or 0."""
-        return 2 ** (self.n_layers - layer) if layer >= self.n_layers - self.n_image_skip else 0
 
     def latent_shape(self, depth: int = 0) -> tuple[int, int, int]:
         """Return (channels, height, width) of the encoder's output `depth` layers before the last."""

@@ -27,7 +27,6 @@ COUNTS = (
 ABOVE_0 = (*COUNTS, "learning_rate", "clip_norm")
 FROM_0 = (
     "n_layers",
-    "n_image_skip",
     "latent_weight",
     "latent_ramp",
     "cooldown",
@@ -68,9 +67,6 @@ class TrainConfig:
     """Skip connections."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
-    n_image_skip: int = 0
-    """Outermost decoder layers that also read the image, so that what they draw fits it to the pixel; needs
-    the mask. A run that begins with a checkpoint of fewer goes on as that one drew and learns to use them."""
     norm: Norm = "batch"
     """Normalisation of encoder and decoder."""
     upsampling: Upsampling = "pixelshuffle"
@@ -206,7 +202,6 @@ class TrainConfig:
             norm=self.norm,
             erased=erased,
             mask=self.mask,
-            n_image_skip=self.n_image_skip,
             upsampling=self.upsampling,
             dropout=self.dropout,
         )

@@ -3,13 +3,12 @@
 Everything random is a function of the seed and the iteration (see draws.py), so no generator is stored.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from fader.errors import BundleError
-from fader.models import AutoEncoder, load_checkpoint, load_networks, load_tensors
+from fader.models import load_checkpoint, load_networks, load_tensors
 from fader.train.trainer import Trainer
 
 __all__ = ["begin_with", "networks", "restore", "tensors"]
@@ -42,16 +41,12 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
     Raises:
         BundleError: they are not there or do not fit this run's networks.
     """
-    wanted, found = trainer.autoencoder.config, load_checkpoint(folder).autoencoder.config
-    start = AutoEncoder(
-        replace(
-            wanted,
-            n_image_skip=min(wanted.n_image_skip, found.n_image_skip),
-            erased=found.erased if trainer.config.encoder_frozen else wanted.erased,
-        )
-    )
-    load_networks(folder, {**_learning(trainer), "autoencoder": start})
-    trainer.autoencoder.begin_as(start)
+    networks, eraser = _learning(trainer), trainer.autoencoder.eraser
+    if trainer.config.encoder_frozen:
+        erased = load_checkpoint(folder).autoencoder.eraser is not None
+        trainer.autoencoder.eraser = eraser if erased else None
+    load_networks(folder, networks)
+    trainer.autoencoder.eraser = eraser
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
 
 

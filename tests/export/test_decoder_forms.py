@@ -26,7 +26,6 @@ def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
     n_layers = draw(st.integers(1, 4))
     norm: Norm = draw(st.sampled_from(get_args(Norm)))
     cells = draw(st.integers(2 if norm == "instance" else 1, 4))
-    mask = draw(st.booleans())
     return AutoEncoderConfig(
         image_size=cells * 2**n_layers,
         n_columns=draw(st.integers(2, 7)),
@@ -36,8 +35,7 @@ def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
         n_skip=draw(st.integers(0, n_layers - 1)),
         norm=norm,
         upsampling=draw(st.sampled_from(get_args(Upsampling))),
-        mask=mask,
-        n_image_skip=draw(st.integers(0, n_layers if mask else 0)),
+        mask=draw(st.booleans()),
         dropout=draw(st.sampled_from([0.0, 0.3])),
     )
 

@@ -221,19 +221,6 @@ def test_a_run_can_begin_with_the_networks_of_another(run: Run, tmp_path: Path) 
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=name)
 
 
-def test_a_run_may_begin_with_a_decoder_that_does_not_read_the_image_yet(run: Run, tmp_path: Path) -> None:
-    start = run[0] / "checkpoints" / "last"
-    options = {"iterations": 1, "learning_rate": 1e-12, "average": 0.0, "evaluate_every": 1}
-    train(tiny_config(n_image_skip=1, **options), DATA, tmp_path / "next", about=ABOUT, start=start)
-    before = load_checkpoint(start).autoencoder
-    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
-    assert (before.config.n_image_skip, after.config.n_image_skip) == (0, 1)
-    one, other = before.decoder[-1][0].weight, after.decoder[-1][0].weight
-    assert other.shape[1] == one.shape[1] + 3 * 2**2
-    torch.testing.assert_close(other[:, : one.shape[1]], one, rtol=0, atol=1e-6)
-    assert float(other[:, one.shape[1] :].detach().abs().max()) < 1e-6
-
-
 def test_a_run_may_keep_the_classifiers_that_it_begins_with(run: Run, tmp_path: Path) -> None:
     start, phases = run[0] / "checkpoints" / "last", set()
     session = Session(observe=lambda progress: phases.add(progress.phase))
