@@ -238,6 +238,15 @@ def test_edits_that_add_something_are_drawn_beyond_1_too_in_half_of_the_batch(
     assert sum(len(values_NA) > 32 for values_NA in drawn) > 0
 
 
+def test_feedback_on_removals_weighs_more_where_it_shall() -> None:
+    images, labels = batch(16)
+    plain, more = (
+        make_trainer(tiny_config(feedback_on_removal=factor)).update(images, labels).feedback
+        for factor in (1.0, 5.0)
+    )
+    assert plain < more < 5 * plain
+
+
 def test_without_adversaries_it_is_an_autoencoder_that_learns_its_images() -> None:
     options = {"latent_weight": 0, "feedback_weight": 0, "patch_weight": 0, "mask": False, "colour_weight": 0}
     trainer = make_trainer(tiny_config(learning_rate=3e-3, **options))
