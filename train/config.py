@@ -114,8 +114,8 @@ class TrainConfig:
     feedback_weight: float = 0.02
     """Weight of the guide's cross-entropy on edited images; 0 is the paper's method."""
     feedback_on_removal: float = 1.0
-    """How many times as much the guide weighs where an edit takes a boolean attribute away. Real images show
-    the patch discriminator what glasses are, but of a face without them nothing asks where hers went."""
+    """How many times as much the guide weighs where an edit takes a boolean attribute away: a weak guide
+    draws finer glasses, but leaves real ones on."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4

@@ -77,6 +77,8 @@ def train(
         raise ConfigError("encoder_frozen needs a trained encoder: name its checkpoint with --start")
     if keep_classifiers and start is None:
         raise ConfigError("kept classifiers need a checkpoint that has them: name it with --start")
+    if start is not None:
+        _require_attributes(start, data.attributes)
     splits = Splits.of(data, config.held_out)
     session.processes.rows(config.batch_size)
     if session.processes.leads:
@@ -121,11 +123,8 @@ def _go(
     # Weights and dropout draw from torch's own generator, which is the caller's.
     with torch.random.fork_rng():
         known = _known(last, config)
-        readers = known
-        if readers is None and start is not None:
-            _require_attributes(start, attributes)
-            readers = _known(start, config) if keep_classifiers else None
-        readers = readers or _fit_readers(splits, attributes, config, session.observe)
+        kept = _known(start, config) if start is not None and keep_classifiers else None
+        readers = known or kept or _fit_readers(splits, attributes, config, session.observe)
         adversary = LatentAdversary(
             attributes,
             splits.training.labels_NK,

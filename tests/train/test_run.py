@@ -260,6 +260,7 @@ def test_a_run_cannot_begin_with_a_model_of_other_sliders(run: Run, tmp_path: Pa
         BundleError, match=f"has the sliders {', '.join(DATA.attributes.names)}, expected Oth"
     ):
         train(config, replace(DATA, attributes=renamed), tmp_path / "next", about=ABOUT, start=start)
+    assert not (tmp_path / "next").exists()
 
 
 def test_a_run_cannot_begin_with_other_networks(run: Run, tmp_path: Path) -> None:
