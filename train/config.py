@@ -37,6 +37,7 @@ FROM_0 = (
     "colour_weight",
     "monotonicity_weight",
     "exaggeration_weight",
+    "drawn_weight",
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
@@ -132,6 +133,11 @@ class TrainConfig:
     """Weight of the demand that what the guide sees of a continuous attribute moves with its slider."""
     exaggeration_weight: float = 0.0
     """Weight of the demand that the guide is a little surer of boolean sliders at 1.25 to 1.5 than at 1."""
+    drawn_glasses: str = ""
+    """Attribute that means glasses, if the decoder is to learn from glasses drawn on faces without any too;
+    the faces must be aligned."""
+    drawn_weight: float = 4.0
+    """Weight of the squared error of putting drawn glasses on and of taking them off."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -156,6 +162,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise ConfigError(f"attributes = {list(self.attributes)}: expected one or more, all different")
+        if self.drawn_glasses and self.drawn_glasses not in self.attributes:
+            raise ConfigError(
+                f"drawn_glasses = {self.drawn_glasses!r}: expected one of {', '.join(self.attributes)}"
+            )
         for label, weights in (("oversample", self.oversample), ("swap", self.swap)):
             self._require_weights(label, weights)
         for name in ABOVE_0:

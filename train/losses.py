@@ -3,6 +3,7 @@
 Shapes: N images, A attribute columns, K attributes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
+from fader.train.glasses import Pairs, drawn_pairs
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -68,8 +70,12 @@ class EditingLosses(nn.Module):
             draws: Source of randomness.
         """
         n, critics = len(images_NCHW), self.critics
-        latents = self.autoencoder.encode(images_NCHW)
         others_NK = other_values(labels_NK, self.attributes, draws)
+        pairs = self._pairs(images_NCHW, labels_NK, draws)
+        seen = self.autoencoder.encode(
+            images_NCHW if pairs is None else torch.cat([images_NCHW, pairs.various_MCHW])
+        )
+        latents = [latent[:n] for latent in seen]
         code_NCHW = self.autoencoder.discriminated(latents)
         none = adversary = images_NCHW.new_zeros(())
         if not self.config.encoder_frozen:
@@ -77,11 +83,16 @@ class EditingLosses(nn.Module):
         edited_NA = columns(edited_NK, self.attributes)
         raised_M, beyond_MK = self._beyond(labels_NK, edited_NK, draws)
         # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
+        asked = [(labels_NK, latents), (edited_NK, latents), (beyond_MK, [z[raised_M] for z in latents])]
+        if pairs is not None:
+            asked += self._asked_of_pairs(pairs, labels_NK, seen)
         rendering = self.autoencoder.render(
-            [torch.cat([latent, latent, latent[raised_M]]) for latent in latents],
-            torch.cat([columns(labels_NK, self.attributes), edited_NA, columns(beyond_MK, self.attributes)]),
+            [torch.cat(parts) for parts in zip(*(latents for _, latents in asked), strict=True)],
+            columns(torch.cat([wanted for wanted, _ in asked]), self.attributes),
         )
-        edited_NCHW, beyond_MCHW = rendering.image[n : 2 * n], rendering.image[2 * n :]
+        _, edited_NCHW, beyond_MCHW, *paired = torch.split(
+            rendering.image, [len(wanted) for wanted, _ in asked]
+        )
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
             "latent_adversary": adversary,
@@ -92,6 +103,7 @@ class EditingLosses(nn.Module):
             "feedback": none,
             "monotonicity": none,
             "exaggeration": none,
+            "drawn": none,
         }
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
@@ -106,7 +118,30 @@ class EditingLosses(nn.Module):
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
+        if pairs is not None:
+            losses["drawn"] = functional.mse_loss(paired[0], pairs.plain_MCHW) + functional.mse_loss(
+                paired[1], images_NCHW[pairs.rows_M]
+            )
         return losses, edited_NCHW
+
+    def _pairs(self, images_NCHW: Tensor, labels_NK: Tensor, draws: Draws) -> Pairs | None:
+        if not self.config.drawn_glasses:
+            return None
+        bare_N = labels_NK[:, self.attributes.names.index(self.config.drawn_glasses)] == 0
+        pairs = drawn_pairs(images_NCHW, bare_N, draws)
+        return pairs if len(pairs.rows_M) else None
+
+    def _asked_of_pairs(
+        self, pairs: Pairs, labels_NK: Tensor, seen: Sequence[Tensor]
+    ) -> list[tuple[Tensor, list[Tensor]]]:
+        """Return labels and latents of putting the plain glasses on, and of taking the various ones off."""
+        off_MK = labels_NK[pairs.rows_M]
+        on_MK = off_MK.clone()
+        on_MK[:, self.attributes.names.index(self.config.drawn_glasses)] = pairs.strength_M
+        return [
+            (on_MK, [z[pairs.rows_M] for z in seen]),
+            (off_MK, [z[len(labels_NK) :] for z in seen]),
+        ]
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
         continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]

@@ -54,6 +54,8 @@ class Metrics:
     """How far edits of continuous attributes move against their sliders, 0 to 2; 0 if unused."""
     exaggeration: float
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
+    drawn: float
+    """Mean squared error of putting drawn glasses on and of taking them off; 0 if unused."""
 
 
 class Trainer:
@@ -226,6 +228,7 @@ class Trainer:
             "colour": config.colour_weight,
             "monotonicity": config.monotonicity_weight,
             "exaggeration": config.exaggeration_weight,
+            "drawn": config.drawn_weight,
         }
 
     def _autocast(self) -> torch.autocast:

@@ -20,6 +20,8 @@ NAN, INFINITE = float("nan"), float("inf")
             r"attributes = \['Red', 'Red'\]: expected one or more, all different",
         ),
         ({"oversample": {"Blue": 2}}, "oversample names 'Blue': expected some of Red, Round"),
+        ({"drawn_glasses": "Blue"}, "drawn_glasses = 'Blue': expected one of Red, Round"),
+        ({"drawn_weight": -1}, "drawn_weight = -1: expected a finite number, 0 or more"),
         ({"swap": {"Red": 0}}, "swap of 'Red' is 0: expected a finite number above 0"),
         ({"swap": {"Red": NAN}}, "swap of 'Red' is nan: expected a finite number above 0"),
         ({"oversample": {"Red": INFINITE}}, "oversample of 'Red' is inf: expected a finite number above 0"),
