@@ -136,8 +136,8 @@ class TrainConfig:
     drawn_glasses: str = ""
     """Attribute that means glasses, if the decoder is to learn from glasses drawn on faces without any too;
     the faces must be aligned."""
-    drawn_weight: float = 4.0
-    """Weight of the squared error of putting drawn glasses on and of taking them off."""
+    drawn_weight: float = 6.0
+    """Weight of the squared error of putting drawn glasses on and of that of taking them off."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -230,6 +230,11 @@ class TrainConfig:
     @property
     def _halvings(self) -> int:
         return (self.image_size & -self.image_size).bit_length() - 1
+
+    @property
+    def draws_glasses(self) -> bool:
+        """Whether glasses are drawn on faces."""
+        return bool(self.drawn_glasses and self.drawn_weight)
 
     @property
     def guided(self) -> bool:

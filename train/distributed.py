@@ -132,12 +132,14 @@ class _JointBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         values = x.float()
-        count = values.numel() // values.shape[1] * dist.get_world_size()
+        # Processes may have different numbers of images: of pairs, say.
+        count = values.new_tensor(values.numel() // values.shape[1])
+        dist.all_reduce(count)
         mean: Tensor = all_reduce(values.sum(dim=(0, 2, 3))) / count  # type: ignore[no-untyped-call]
         # Not the mean square less the squared mean: of channels that hardly vary that leaves rounding error.
         centred = values - mean[:, None, None]
         variance: Tensor = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count  # type: ignore[no-untyped-call]
-        self._remember(mean.detach(), variance.detach() * count / max(1, count - 1))
+        self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         scaled = centred * torch.rsqrt(variance + self.eps)[:, None, None]
         if self.affine:
             scaled = scaled * self.weight[:, None, None] + self.bias[:, None, None]

@@ -16,7 +16,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.glasses import Pairs, drawn_pairs
+from fader.train.glasses import SHARE, Pairs, drawn_pairs
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -72,10 +72,10 @@ class EditingLosses(nn.Module):
         n, critics = len(images_NCHW), self.critics
         others_NK = other_values(labels_NK, self.attributes, draws)
         pairs = self._pairs(images_NCHW, labels_NK, draws)
-        seen = self.autoencoder.encode(
+        encoded = self.autoencoder.encode(
             images_NCHW if pairs is None else torch.cat([images_NCHW, pairs.various_MCHW])
         )
-        latents = [latent[:n] for latent in seen]
+        latents = [latent[:n] for latent in encoded]
         code_NCHW = self.autoencoder.discriminated(latents)
         none = adversary = images_NCHW.new_zeros(())
         if not self.config.encoder_frozen:
@@ -85,7 +85,7 @@ class EditingLosses(nn.Module):
         # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
         asked = [(labels_NK, latents), (edited_NK, latents), (beyond_MK, [z[raised_M] for z in latents])]
         if pairs is not None:
-            asked += self._asked_of_pairs(pairs, labels_NK, seen)
+            asked += self._asked_of_pairs(pairs, labels_NK, encoded)
         rendering = self.autoencoder.render(
             [torch.cat(parts) for parts in zip(*(latents for _, latents in asked), strict=True)],
             columns(torch.cat([wanted for wanted, _ in asked]), self.attributes),
@@ -119,28 +119,28 @@ class EditingLosses(nn.Module):
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
         if pairs is not None:
-            losses["drawn"] = functional.mse_loss(paired[0], pairs.plain_MCHW) + functional.mse_loss(
-                paired[1], images_NCHW[pairs.rows_M]
-            )
+            errors_MCHW = (paired[0] - pairs.plain_MCHW) ** 2 + (paired[1] - images_NCHW[pairs.rows_M]) ** 2
+            # Not the mean over pairs, of which several processes may have different numbers.
+            losses["drawn"] = errors_MCHW.mean(dim=(1, 2, 3)).sum() * SHARE / n
         return losses, edited_NCHW
 
     def _pairs(self, images_NCHW: Tensor, labels_NK: Tensor, draws: Draws) -> Pairs | None:
-        if not self.config.drawn_glasses:
+        if not self.config.draws_glasses:
             return None
         bare_N = labels_NK[:, self.attributes.names.index(self.config.drawn_glasses)] == 0
         pairs = drawn_pairs(images_NCHW, bare_N, draws)
         return pairs if len(pairs.rows_M) else None
 
     def _asked_of_pairs(
-        self, pairs: Pairs, labels_NK: Tensor, seen: Sequence[Tensor]
+        self, pairs: Pairs, labels_NK: Tensor, encoded: Sequence[Tensor]
     ) -> list[tuple[Tensor, list[Tensor]]]:
         """Return labels and latents of putting the plain glasses on, and of taking the various ones off."""
         off_MK = labels_NK[pairs.rows_M]
         on_MK = off_MK.clone()
-        on_MK[:, self.attributes.names.index(self.config.drawn_glasses)] = pairs.strength_M
+        on_MK[:, self.attributes.names.index(self.config.drawn_glasses)] = pairs.slider_M
         return [
-            (on_MK, [z[pairs.rows_M] for z in seen]),
-            (off_MK, [z[len(labels_NK) :] for z in seen]),
+            (on_MK, [z[pairs.rows_M] for z in encoded]),
+            (off_MK, [z[len(labels_NK) :] for z in encoded]),
         ]
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:

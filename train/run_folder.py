@@ -93,10 +93,12 @@ class RunFolder:
         """Append an evaluation: a row that begins with "iteration", and the grid, (H, W, 3) uint8 RGB."""
         step = row["iteration"]
         path = self.path / "log.csv"
-        new = not path.exists()
+        # A run that an older version began goes on with the columns that it began with.
+        header = path.read_text().partition("\n")[0] if path.exists() else ""
         with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
+            columns = next(csv.reader([header]), None) or list(row)
+            writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
+            if not header:
                 writer.writeheader()
             writer.writerow(row)
         write_image(self.path / "grids" / f"{step:07d}.png", picture)

@@ -55,7 +55,8 @@ class Metrics:
     exaggeration: float
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
     drawn: float
-    """Mean squared error of putting drawn glasses on and of taking them off; 0 if unused."""
+    """Mean squared error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
+    where no face is paired."""
 
 
 class Trainer:
