@@ -22,6 +22,7 @@ MARGIN = 0.15
 """Of the touched part, kept around it."""
 MOST_WIDE = 2400
 """Pixels of the picture."""
+EDITS = ["Eyeglasses=1", "Smiling=1"]
 
 
 def frames_in(clip: Path) -> int:
@@ -43,6 +44,15 @@ def touched(pairs: list[tuple[Picture, Picture]]) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
+def values_of(option: str) -> dict[str, float]:
+    """Return what NAME=VALUE says."""
+    name, _, value = option.partition("=")
+    try:
+        return {name: float(value)}
+    except ValueError:
+        raise typer.BadParameter(f"{option!r}: expected NAME=VALUE, such as Eyeglasses=1") from None
+
+
 def scaled(picture: Picture, scale: float) -> Picture:
     """Return a smaller picture."""
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -57,18 +67,18 @@ def main(
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:
     """Write the picture."""
+    edits = attr or EDITS
     wanted = set(np.linspace(0, frames_in(clip) - 1, frames).round().astype(int).tolist())
     rows: list[list[tuple[Picture, Picture]]] = []
     with Editor.open(model) as editor:
-        for option in attr or ["Eyeglasses=1", "Smiling=1"]:
-            name, _, value = option.partition("=")
-            pairs = enumerate(edited_pairs(editor, clip, {name: float(value)}))
+        for option in edits:
+            pairs = enumerate(edited_pairs(editor, clip, values_of(option)))
             rows.append([pair for i, pair in pairs if i in wanted])
     box = touched([pair for row in rows for pair in row])
     pictures = [[before[box] for before, _ in rows[0]], *([after[box] for _, after in row] for row in rows)]
     scale = min(1.0, MOST_WIDE / sum(picture.shape[1] for picture in pictures[0]))
     write_image(out, sheet([[scaled(picture, scale) for picture in row] for row in pictures]))
-    print(f"{out}: {clip.name} as it is, then {', '.join(attr or ['Eyeglasses=1', 'Smiling=1'])}")
+    print(f"{out}: {clip.name} as it is, then {', '.join(edits)}")
 
 
 if __name__ == "__main__":
