@@ -55,6 +55,9 @@ def driver(browser_log: Path) -> Iterator[webdriver.Chrome]:
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium's sandbox refuses to run as root
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(controller))
+    # How much is kept before a page's own code runs; about:blank may not ask.
+    counting = "try { window.keptAtFirst = localStorage.length } catch {}"
+    started.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": counting})
     yield started
     started.quit()
 

@@ -39,8 +39,23 @@ class Participant:
 
     def reload(self) -> None:
         """Load the page again, and wait until it is where it was."""
-        self.driver.refresh()
+        self.refresh()
         self._wait(lambda: self.question, "a question after the reload")
+
+    def refresh(self) -> None:
+        """Load the page again.
+
+        Chromium's store at times starts anew, and nothing is left of what the page kept before the page's own
+        code runs. That is not what is tested: it is given back, and the page is loaded once more.
+        """
+        kept = self.script("return {...localStorage}")
+
+        def again() -> bool:
+            self.script("Object.assign(localStorage, arguments[0])", kept)
+            self.driver.refresh()
+            return not kept or bool(self.script("return window.keptAtFirst"))
+
+        self._wait(again, "what the page had kept, after the reload")
 
     def open(self, page: Path) -> None:
         self.driver.get(page.as_uri())
