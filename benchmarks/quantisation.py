@@ -65,9 +65,9 @@ def crops(bundle: Bundle, source: ImageSource, labels: Labels, n: int) -> tuple[
     detector = FaceDetector(*(bundle.graph(f"detector_{stage}") for stage in "pro"))
     found, values = [], []
     for name, row in zip(labels.images, labels.values_NK, strict=True):
-        crop = align_image(decode_rgb(source.read(name), name=name), detector, bundle.manifest.image_size)
-        if not isinstance(crop, str):
-            found.append(crop)
+        portrait = align_image(decode_rgb(source.read(name), name=name), detector, bundle.manifest.image_size)
+        if not isinstance(portrait, str):
+            found.append(portrait.crop)
             values.append(row)
         if len(found) == n:
             break

@@ -51,9 +51,9 @@ def read_faces(photos: Path, detector: FaceDetector, template: NDArray[np.float6
     n_photographs = 0
     for image in _photographs(ImageSource(photos)):
         n_photographs += 1
-        crop = "unreadable" if image is None else align_portrait(image, detector, template, size)
-        if not isinstance(crop, str):
-            crops.append(crop)
+        portrait = "unreadable" if image is None else align_portrait(image, detector, template, size)
+        if not isinstance(portrait, str):
+            crops.append(portrait.crop)
         if len(crops) == MAX_FACES:
             break
     if len(crops) < MIN_FACES:

@@ -1,7 +1,7 @@
 """What a training run is told; written into every checkpoint it makes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -38,6 +38,7 @@ FROM_0 = (
     "monotonicity_weight",
     "exaggeration_weight",
     "drawn_weight",
+    "borrowed_weight",
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
@@ -138,6 +139,13 @@ class TrainConfig:
     the faces must be aligned."""
     drawn_weight: float = 6.0
     """Weight of the squared error of putting drawn glasses on and of that of taking them off."""
+    borrowed_mouths: tuple[str, ...] = ()
+    """Boolean attributes that show in the lower face: the decoder learns from faces with the lower face of
+    another, which has the other label, too; the faces must be aligned."""
+    borrowed_features: tuple[str, ...] = ()
+    """The same of attributes that show in the lower face and the brows."""
+    borrowed_weight: float = 6.0
+    """Weight of the squared error of changing a label to what was borrowed, and of that of changing back."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -162,11 +170,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise ConfigError(f"attributes = {list(self.attributes)}: expected one or more, all different")
-        if self.drawn_glasses and self.drawn_glasses not in self.attributes:
-            raise ConfigError(
-                f"drawn_glasses = {self.drawn_glasses!r}: expected one of {', '.join(self.attributes)}"
-            )
+        for label, names in self.examples_of.items():
+            self._require_names(label, names)
         for label, weights in (("oversample", self.oversample), ("swap", self.swap)):
+            self._require_names(label, weights)
             self._require_weights(label, weights)
         for name in ABOVE_0:
             self._require(name, getattr(self, name) > 0, "a finite number above 0")
@@ -237,6 +244,25 @@ class TrainConfig:
         return bool(self.drawn_glasses and self.drawn_weight)
 
     @property
+    def borrows(self) -> bool:
+        """Whether faces borrow features."""
+        return bool((self.borrowed_mouths or self.borrowed_features) and self.borrowed_weight)
+
+    @property
+    def examples_of(self) -> Mapping[str, tuple[str, ...]]:
+        """The attributes of which there are edits whose result is known, by the settings that name them."""
+        return {
+            "drawn_glasses": (self.drawn_glasses,) if self.drawn_glasses else (),
+            "borrowed_mouths": self.borrowed_mouths,
+            "borrowed_features": self.borrowed_features,
+        }
+
+    @property
+    def makes_examples(self) -> bool:
+        """Whether there are edits whose result is known, which need aligned faces."""
+        return self.draws_glasses or self.borrows
+
+    @property
     def guided(self) -> bool:
         """Whether a guide is needed."""
         return bool(self.feedback_weight)
@@ -246,9 +272,12 @@ class TrainConfig:
         if not holds or not math.isfinite(value):
             raise ConfigError(f"{name} = {value}: expected {expected}")
 
-    def _require_weights(self, label: str, weights: Mapping[str, float]) -> None:
-        for name, weight in weights.items():
+    def _require_names(self, label: str, names: Iterable[str]) -> None:
+        for name in names:
             if name not in self.attributes:
                 raise ConfigError(f"{label} names {name!r}: expected some of {', '.join(self.attributes)}")
+
+    def _require_weights(self, label: str, weights: Mapping[str, float]) -> None:
+        for name, weight in weights.items():
             if not (weight > 0 and math.isfinite(weight)):
                 raise ConfigError(f"{label} of {name!r} is {weight}: expected a finite number above 0")

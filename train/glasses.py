@@ -1,8 +1,11 @@
-"""Glasses drawn on aligned faces: pairs of images that differ in nothing else.
+"""Glasses drawn on aligned faces, turned as the heads are: pairs of images that differ in nothing else.
 
 Labels tell which images have glasses, but no face is shown with and without them, and no two people wear the
 same: what a decoder learns from labels alone is the blurred mean of all glasses. Drawn pairs show it one pair
 of glasses to put on, sharply, and many to take off.
+
+The head is one in space, seen from so far that near and far are as large: X to the right, Y down, Z towards
+the camera, in distances of the eyes, from the middle between them; turned by yaw alone.
 
 Shapes: M images, S their height and width in pixels.
 """
@@ -16,12 +19,20 @@ from torch import Tensor
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.draws import Draws
 
-__all__ = ["SHARE", "Glasses", "Pairs", "drawn_pairs", "plain_glasses", "various_glasses", "wear"]
+__all__ = ["Glasses", "Heads", "heads_of", "plain_glasses", "various_glasses", "wear"]
 
-SHARE = 3
-"""One image in so many is paired, if it shows no glasses."""
-LEAST, MOST = 0.2, 1.5
-"""Slider values at which glasses are put on."""
+NOSE_DEPTH = 0.54
+"""How far before the eyes a nose is found: so, yaw and the distance of the eyes agree in real faces."""
+MOST_YAW = 1.0
+"""Radians; landmarks of faces that are turned further are guesses."""
+SCALES = (0.85, 1.25)
+"""Distances of the eyes, as shares of the template's, that are believed."""
+LENS_DEPTH, WRAP = 0.2, 0.12
+"""Z of the bridge, and how it falls with the square of X: glasses go around the face."""
+EAR_DEPTH, EAR_SPREAD = -1.3, 0.12
+"""Z of the temples' ends, and how much further out than the hinges they are."""
+HIDDEN_FROM, HIDDEN_TO = 0.35, 0.75
+"""Where along a temple hair or ears begin to hide it, and where they have: shares of its length."""
 
 FRAME = (-0.72, -0.77, -0.79)
 """Dark brown, in [-1, 1]."""
@@ -31,8 +42,6 @@ SHADOW, SHADOW_WIDTH, SHADOW_DROP = 0.16, 0.09, 0.05
 """The frame's shadow on the skin: its opacity, and width and distance in distances of the eyes."""
 GLARE_WIDTH = 0.09
 """In distances of the eyes."""
-TEMPLE_FROM, TEMPLE_TO = 1.0, 1.2
-"""Where temples vanish, in distances of the eyes from the middle."""
 GLOSS = 0.1
 """How much lighter the frame's upper edge is."""
 
@@ -79,39 +88,38 @@ class Glasses:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pairs:
-    """M faces without glasses, and what they would look like with them."""
+class Heads:
+    """How M heads lie in their images, float32."""
 
-    rows_M: Tensor
-    """(M,) int64: which images of the batch they are."""
-    various_MCHW: Tensor
-    """(M, 3, S, S) in [-1, 1]: each with glasses of its own, to be taken off."""
-    slider_M: Tensor
-    """(M,) float32, 0.2 to 1.5: a slider value for each."""
-    plain_MCHW: Tensor
-    """(M, 3, S, S) in [-1, 1]: each with the plain glasses, as that slider value puts them on."""
+    centre_M2: Tensor
+    """Middle between the eyes, (x, y) pixels."""
+    unit_M: Tensor
+    """Distance of the eyes if the head were not turned, pixels."""
+    roll_M: Tensor
+    """Radians, clockwise."""
+    yaw_M: Tensor
+    """Radians, above 0 where the nose points to the image's right."""
 
 
-def drawn_pairs(images_NCHW: Tensor, bare_N: Tensor, draws: Draws) -> Pairs:
-    """Draw glasses on some of the faces without.
+def heads_of(landmarks_M52: Tensor, size: int) -> Heads:
+    """Read from landmarks how heads lie.
 
     Args:
-        images_NCHW: (N, 3, S, S) in [-1, 1], faces aligned to CelebA's tight template.
-        bare_N: (N,) bool, which have no glasses.
-        draws: Source of randomness.
+        landmarks_M52: (M, 5, 2) (x, y) pixels, see `fader.runtime.faces.portrait.Portrait`.
+        size: Height and width of the images.
     """
-    # By place in the whole batch, so that several processes pair the images that one would.
-    places_N = torch.arange(draws.total, device=bare_N.device)[draws.rows]
-    rows_M = (bare_N & (places_N % SHARE == 0)).nonzero()[:, 0]
-    images_MCHW = images_NCHW[rows_M]
-    slider_M = LEAST + (MOST - LEAST) * draws.uniform()[rows_M]
-    plain = plain_glasses(len(rows_M), images_NCHW.device).exaggerated(slider_M)
-    opacity_M111 = slider_M.clamp(max=1)[:, None, None, None]
-    return Pairs(
-        rows_M=rows_M,
-        various_MCHW=wear(images_MCHW, various_glasses(draws).of(rows_M)),
-        slider_M=slider_M,
-        plain_MCHW=torch.lerp(images_MCHW, wear(images_MCHW, plain), opacity_M111),
+    left_M2, right_M2, nose_M2 = landmarks_M52[:, :3].unbind(dim=1)
+    centre_M2, across_M2 = (left_M2 + right_M2) / 2, right_M2 - left_M2
+    distance_M = across_M2.norm(dim=1).clamp(min=1e-3)
+    ahead_M = ((nose_M2 - centre_M2) * across_M2).sum(dim=1) / distance_M
+    yaw_M = torch.atan2(ahead_M / NOSE_DEPTH, distance_M).clamp(-MOST_YAW, MOST_YAW)
+    (left_x, _), (right_x, _) = template_at(CELEBA_TIGHT, size)[:2]
+    low, high = (scale * (right_x - left_x) for scale in SCALES)
+    return Heads(
+        centre_M2=centre_M2,
+        unit_M=(distance_M / yaw_M.cos()).clamp(low, high),
+        roll_M=torch.atan2(across_M2[:, 1], across_M2[:, 0]),
+        yaw_M=yaw_M,
     )
 
 
@@ -163,22 +171,22 @@ def various_glasses(draws: Draws) -> Glasses:
     )
 
 
-def wear(images_MCHW: Tensor, glasses: Glasses) -> Tensor:
+def wear(images_MCHW: Tensor, glasses: Glasses, heads: Heads) -> Tensor:
     """Return (M, 3, S, S) images in [-1, 1] of the same faces with glasses on.
 
     Args:
-        images_MCHW: (M, 3, S, S) in [-1, 1], faces aligned to CelebA's tight template.
+        images_MCHW: (M, 3, S, S) in [-1, 1].
         glasses: One pair an image.
+        heads: Where they are worn.
     """
     size = images_MCHW.shape[-1]
-    (left_x, eyes_y), (right_x, _) = template_at(CELEBA_TIGHT, size)[:2]
-    unit = float(right_x - left_x)
     axis = torch.arange(size, device=images_MCHW.device, dtype=torch.float32)
-    x = (axis[None, None, :] - float(left_x + right_x) / 2) / unit - _each(glasses.shift_M2[:, 0])
-    y = (axis[None, :, None] - float(eyes_y)) / unit - _each(glasses.shift_M2[:, 1])
-    sine, cosine = _each(glasses.tilt_M).sin(), _each(glasses.tilt_M).cos()
-    x, y = x * cosine + y * sine, y * cosine - x * sine
-    parts = _parts(x, y, glasses, 1 / unit)
+    unit = _each(heads.unit_M)
+    x = (axis[None, None, :] - _each(heads.centre_M2[:, 0])) / unit - _each(glasses.shift_M2[:, 0])
+    y = (axis[None, :, None] - _each(heads.centre_M2[:, 1])) / unit - _each(glasses.shift_M2[:, 1])
+    turn = _each(glasses.tilt_M + heads.roll_M)
+    x, y = x * turn.cos() + y * turn.sin(), y * turn.cos() - x * turn.sin()
+    parts = _parts(x, y, glasses, _each(heads.yaw_M), 1 / unit)
     white_M3 = torch.ones_like(glasses.frame_M3)
     worn = _laid(images_MCHW, parts.shadow * SHADOW, -white_M3)
     worn = _laid(worn, parts.lenses * _each(glasses.tint_M), glasses.lens_M3)
@@ -199,7 +207,11 @@ class _Parts(NamedTuple):
     """The middle of the rims' upper halves."""
 
 
-def _parts(x: Tensor, y: Tensor, glasses: Glasses, pixel: float) -> _Parts:
+def _parts(seen_x: Tensor, y: Tensor, glasses: Glasses, yaw: Tensor, pixel: Tensor) -> _Parts:
+    # From the image to the glasses, the nearer of two places: seen_x = X cos + (LENS_DEPTH - WRAP X²) sin.
+    along = seen_x - LENS_DEPTH * yaw.sin()
+    root = (yaw.cos() ** 2 - 4 * WRAP * yaw.sin() * along).clamp(min=0).sqrt()
+    x = 2 * along / (yaw.cos() + root)
     half_width, half_height = _each(glasses.half_width_M), _each(glasses.half_height_M)
     rim, exponent = _each(glasses.rim_M), _each(glasses.exponent_M)
     centre_x = _each(glasses.centre_x_M)
@@ -213,18 +225,32 @@ def _parts(x: Tensor, y: Tensor, glasses: Glasses, pixel: float) -> _Parts:
     inner = centre_x - half_width
     arch = v + half_height * 0.3 + 0.06 * (1 - (out / inner.clamp(min=0.03)) ** 2)
     bridge = _within(torch.maximum(arch.abs() - 0.45 * rim, out - inner), pixel)
-    arm = v + half_height * 0.45 + 0.05 * (u - half_width)
-    temple = _within(torch.maximum(arm.abs() - 0.5 * rim, 0.85 * half_width - u), pixel) * _fading(out)
+    hinge_y = _each(glasses.centre_y_M) - 0.45 * half_height
+    temples = [
+        _temple(seen_x, y - hinge_y, side * (centre_x + half_width), rim, yaw, pixel) for side in (-1, 1)
+    ]
     outside = _within(-edge, pixel)
     below = _distance(u, v - SHADOW_DROP, half_width, half_height, exponent)
     streak = x - centre_x * x.sign() + 0.8 * (v - 0.05)
     return _Parts(
         lenses=_within(edge, pixel),
-        frame=torch.maximum(ring, torch.maximum(bridge, temple * outside)),
+        frame=torch.maximum(ring, torch.maximum(bridge, torch.maximum(*temples) * outside)),
         shadow=torch.exp(-((below / SHADOW_WIDTH) ** 2)),
         glare=torch.exp(-((streak / GLARE_WIDTH) ** 2)),
         gloss=_within(edge.abs() - thick / 6, pixel) * (v < 0),
     )
+
+
+def _temple(seen_x: Tensor, v: Tensor, hinge: Tensor, rim: Tensor, yaw: Tensor, pixel: Tensor) -> Tensor:
+    """Return what a temple covers, (M, S, S); one behind its hinge, nothing."""
+    outwards = hinge.sign()
+    start = hinge * yaw.cos() + (LENS_DEPTH - WRAP * hinge**2) * yaw.sin()
+    end = (hinge + EAR_SPREAD * outwards) * yaw.cos() + EAR_DEPTH * yaw.sin()
+    length = ((end - start) * outwards).clamp(min=1e-3)
+    along = (seen_x - start) * outwards
+    covered = _within(torch.maximum(v.abs() - 0.5 * rim, -along - rim), pixel)
+    hidden = (along / length - HIDDEN_FROM) / (HIDDEN_TO - HIDDEN_FROM)
+    return covered * (1 - hidden).clamp(0, 1) * ((end - start) * outwards > 0)
 
 
 def _distance(u: Tensor, v: Tensor, half_width: Tensor, half_height: Tensor, exponent: Tensor) -> Tensor:
@@ -237,14 +263,9 @@ def _distance(u: Tensor, v: Tensor, half_width: Tensor, half_height: Tensor, exp
     return (level - 1) / slope
 
 
-def _within(distance: Tensor, pixel: float) -> Tensor:
+def _within(distance: Tensor, pixel: Tensor) -> Tensor:
     """Return how much of each pixel is covered, 0 to 1."""
     return (0.5 - distance / pixel).clamp(0, 1)
-
-
-def _fading(x: Tensor) -> Tensor:
-    """Return 1 to 0 where temples vanish along the head."""
-    return ((TEMPLE_TO - x) / (TEMPLE_TO - TEMPLE_FROM)).clamp(0, 1)
 
 
 def _laid(images_MCHW: Tensor, opacity_MHW: Tensor, colour_M3: Tensor) -> Tensor:

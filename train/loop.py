@@ -1,13 +1,15 @@
 """The adversarial loop: updates, evaluations, checkpoints, alarms, and an end that loses nothing."""
 
+import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from fader.errors import BundleError
 from fader.models import Checkpoint, Classifier, load_checkpoint, save_checkpoint
@@ -15,9 +17,11 @@ from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.runtime.prefetch import prefetch
 from fader.train.alarms import alarm
 from fader.train.data.dataset import Batches
+from fader.train.draws import Draws, seed_of
 from fader.train.erasure import erase_linearly
 from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.evaluation.swaps import DIRECTIONS
+from fader.train.examples import ExampleMaker, Examples
 from fader.train.interruption import Interruption
 from fader.train.run_folder import RunFolder
 from fader.train.session import Progress, Session
@@ -28,6 +32,8 @@ from fader.train.trainer import Metrics, Trainer
 __all__ = ["Loop"]
 
 GRID_ROWS = 10
+EXAMPLES = 2
+"""Stream of random numbers; the trainer has others."""
 AHEAD = 4
 """Batches that are read while others are trained on."""
 
@@ -55,6 +61,7 @@ class Loop:
         self.batches = Batches(
             splits.training, weights_N, batch_size=config.batch_size, seed=config.seed, rows=rows
         )
+        self.examples = ExampleMaker(config, splits.training)
         self.baseline = trainer.adversary.baseline(splits.training.labels_NK, weights_N)
         self.best = {name: _figures(run, name) for name in ("best", "best-reconstruction")}
         self.before_s = 60 * float(_training(run, "last").get("minutes", 0.0))
@@ -68,10 +75,10 @@ class Loop:
             self.run.forget_after(trainer.iteration)
             if not trainer.iteration:
                 self.save("last", {})
-        ahead = prefetch(self.batches.after(trainer.iteration), AHEAD, name="batches")
+        ahead = prefetch(self._after(trainer.iteration), AHEAD, name="batches")
         with Interruption() as interruption, ahead as batches, closing(self.run):
-            for images_NCHW, labels_NK in batches if trainer.iteration < config.iterations else ():
-                metrics = trainer.update(images_NCHW, labels_NK)
+            for batch in batches if trainer.iteration < config.iterations else ():
+                metrics = trainer.update(*batch)
                 late = time.monotonic() - self.started > limit_s
                 interrupted, late = trainer.processes.agree(interruption.signal is not None, late)
                 done, words = trainer.iteration, ""
@@ -94,6 +101,15 @@ class Loop:
                 if late or done >= config.iterations:
                     break
         return dict(self.best["best"])
+
+    def _after(self, number: int) -> Iterator[tuple[Tensor, Tensor, dict[str, Examples]]]:
+        config, processes = self.trainer.config, self.trainer.processes
+        for following in itertools.count(number):
+            images_NCHW, labels_NK = self.batches.batch(following)
+            stream = seed_of(config.seed, EXAMPLES, following)
+            draws = Draws(stream, processes.rows(config.batch_size), config.batch_size)
+            positions = self.batches.positions(following)
+            yield images_NCHW, labels_NK, self.examples.make(positions, images_NCHW, labels_NK, draws)
 
     def note(self, metrics: Metrics) -> str:
         """Return the latest figures in a few words."""

@@ -3,7 +3,7 @@
 Shapes: N images, A attribute columns, K attributes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.glasses import SHARE, Pairs, drawn_pairs
+from fader.train.examples import BORROWED_SHARE, DRAWN_SHARE, Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -28,6 +28,7 @@ from fader.train.objectives import (
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
+SHARES = {"drawn": DRAWN_SHARE, "borrowed": BORROWED_SHARE}
 MOST_BEYOND = 0.5
 """How far beyond 1 boolean sliders are drawn, from half of that on."""
 
@@ -59,7 +60,12 @@ class EditingLosses(nn.Module):
         self.critics, self.attributes, self.config = critics, attributes, config
 
     def forward(
-        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws
+        self,
+        images_NCHW: Tensor,
+        labels_NK: Tensor,
+        edited_NK: Tensor,
+        draws: Draws,
+        examples: Mapping[str, Examples],
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the losses, unweighted, by their names in `Metrics`, and the edited images.
 
@@ -68,12 +74,12 @@ class EditingLosses(nn.Module):
             labels_NK: What they show; see `fader.train.objectives`.
             edited_NK: What they shall show.
             draws: Source of randomness.
+            examples: Edits whose result is known, by the names of their losses.
         """
         n, critics = len(images_NCHW), self.critics
         others_NK = other_values(labels_NK, self.attributes, draws)
-        pairs = self._pairs(images_NCHW, labels_NK, draws)
         encoded = self.autoencoder.encode(
-            images_NCHW if pairs is None else torch.cat([images_NCHW, pairs.various_MCHW])
+            torch.cat([images_NCHW, *(one.images_MCHW for one in examples.values())])
         )
         latents = [latent[:n] for latent in encoded]
         code_NCHW = self.autoencoder.discriminated(latents)
@@ -84,15 +90,15 @@ class EditingLosses(nn.Module):
         raised_M, beyond_MK = self._beyond(labels_NK, edited_NK, draws)
         # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
         asked = [(labels_NK, latents), (edited_NK, latents), (beyond_MK, [z[raised_M] for z in latents])]
-        if pairs is not None:
-            asked += self._asked_of_pairs(pairs, labels_NK, encoded)
+        of_examples = [z[n:] for z in encoded]
+        asked += [(torch.cat([one.labels_MK for one in examples.values()]), of_examples)] if examples else []
         rendering = self.autoencoder.render(
             [torch.cat(parts) for parts in zip(*(latents for _, latents in asked), strict=True)],
             columns(torch.cat([wanted for wanted, _ in asked]), self.attributes),
         )
-        _, edited_NCHW, beyond_MCHW, *paired = torch.split(
-            rendering.image, [len(wanted) for wanted, _ in asked]
-        )
+        counts = [n, n, len(raised_M), *(len(one.labels_MK) for one in examples.values())]
+        _, edited_NCHW, beyond_MCHW, *shown = torch.split(rendering.image, counts)
+        results = dict(zip(examples, shown, strict=True))
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
             "latent_adversary": adversary,
@@ -103,7 +109,10 @@ class EditingLosses(nn.Module):
             "feedback": none,
             "monotonicity": none,
             "exaggeration": none,
-            "drawn": none,
+            **{
+                name: self._example_loss(name, examples.get(name), results.get(name, none), n)
+                for name in SHARES
+            },
         }
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
@@ -118,30 +127,14 @@ class EditingLosses(nn.Module):
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
-        if pairs is not None:
-            errors_MCHW = (paired[0] - pairs.plain_MCHW) ** 2 + (paired[1] - images_NCHW[pairs.rows_M]) ** 2
-            # Not the mean over pairs, of which several processes may have different numbers.
-            losses["drawn"] = errors_MCHW.mean(dim=(1, 2, 3)).sum() * SHARE / n
         return losses, edited_NCHW
 
-    def _pairs(self, images_NCHW: Tensor, labels_NK: Tensor, draws: Draws) -> Pairs | None:
-        if not self.config.draws_glasses:
-            return None
-        bare_N = labels_NK[:, self.attributes.names.index(self.config.drawn_glasses)] == 0
-        pairs = drawn_pairs(images_NCHW, bare_N, draws)
-        return pairs if len(pairs.rows_M) else None
-
-    def _asked_of_pairs(
-        self, pairs: Pairs, labels_NK: Tensor, encoded: Sequence[Tensor]
-    ) -> list[tuple[Tensor, list[Tensor]]]:
-        """Return labels and latents of putting the plain glasses on, and of taking the various ones off."""
-        off_MK = labels_NK[pairs.rows_M]
-        on_MK = off_MK.clone()
-        on_MK[:, self.attributes.names.index(self.config.drawn_glasses)] = pairs.slider_M
-        return [
-            (on_MK, [z[pairs.rows_M] for z in encoded]),
-            (off_MK, [z[len(labels_NK) :] for z in encoded]),
-        ]
+    def _example_loss(self, name: str, examples: Examples | None, drawn_MCHW: Tensor, n: int) -> Tensor:
+        if examples is None:
+            return drawn_MCHW.new_zeros(())
+        errors_M = ((drawn_MCHW - examples.targets_MCHW) ** 2).mean(dim=(1, 2, 3))
+        # Not the mean over examples, of which several processes may have different numbers.
+        return errors_M.sum() * SHARES[name] / n
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
         continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]

@@ -77,8 +77,6 @@ def train(
         raise ConfigError("encoder_frozen needs a trained encoder: name its checkpoint with --start")
     if keep_classifiers and start is None:
         raise ConfigError("kept classifiers need a checkpoint that has them: name it with --start")
-    if config.drawn_glasses and inputs is not None and not inputs.align:
-        raise ConfigError("drawn_glasses needs aligned faces: leave --no-align away, or the setting")
     if start is not None:
         _require_attributes(start, data.attributes)
     splits = Splits.of(data, config.held_out)
@@ -158,9 +156,12 @@ def _require_fit(data: AlignedSet, config: TrainConfig) -> None:
     for name in config.oversample:
         if kinds[name] != "boolean":
             raise ConfigError(f"oversample names {name}, which is {kinds[name]}: expected boolean attributes")
-    glasses = config.drawn_glasses
-    if glasses and kinds[glasses] != "boolean":
-        raise ConfigError(f"drawn_glasses names {glasses}, which is {kinds[glasses]}: expected a boolean one")
+    for label, attributes in config.examples_of.items():
+        for name in attributes:
+            if data.landmarks_N52 is None:
+                raise ConfigError(f"{label} needs aligned faces: leave --no-align away, or the setting")
+            if kinds[name] != "boolean":
+                raise ConfigError(f"{label} names {name}, which is {kinds[name]}: expected a boolean one")
 
 
 def _require_attributes(start: Path, attributes: AttributeSet) -> None:

@@ -19,6 +19,7 @@ from fader.train.augment import flip
 from fader.train.config import TrainConfig
 from fader.train.distributed import ALONE, Processes
 from fader.train.draws import Draws, seed_of
+from fader.train.examples import Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.losses import Critics, EditingLosses, patch_loss
 from fader.train.objectives import columns, cooled, other_values, ramp
@@ -56,7 +57,10 @@ class Metrics:
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
     drawn: float
     """Mean squared error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
-    where no face is paired."""
+    where none were drawn."""
+    borrowed: float
+    """Mean squared error of changing a label to what was borrowed, and that of changing it back, added; 0 if
+    unused, or where nothing was borrowed."""
 
 
 class Trainer:
@@ -145,13 +149,17 @@ class Trainer:
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         return torch.optim.Adam(learning, lr=self.config.learning_rate, betas=self.config.betas)
 
-    def update(self, images_NCHW: Tensor, labels_NK: Tensor) -> Metrics:
+    def update(
+        self, images_NCHW: Tensor, labels_NK: Tensor, examples: Mapping[str, Examples] | None = None
+    ) -> Metrics:
         """Update every network once.
 
         Args:
             images_NCHW: (N, 3, S, S) in [-1, 1], this process's of the batch.
             labels_NK: (N, K) float32; see `fader.train.objectives`.
+            examples: Edits whose result is known, by the names of their losses.
         """
+        shown = {name: one.to(self.processes.device) for name, one in (examples or {}).items()}
         draws = self._draws(len(images_NCHW))
         images_NCHW = flip(self._here(images_NCHW), draws)
         labels_NK = self._here(labels_NK)
@@ -159,7 +167,7 @@ class Trainer:
         latent_loss = 0.0
         if not self.config.encoder_frozen:
             latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
-        losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws)
+        losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws, shown)
         if self._patch is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
             with self._autocast():
@@ -204,14 +212,19 @@ class Trainer:
         return losses[-1].item()
 
     def _update_autoencoder(
-        self, images_NCHW: Tensor, labels_NK: Tensor, edited_NK: Tensor, draws: Draws
+        self,
+        images_NCHW: Tensor,
+        labels_NK: Tensor,
+        edited_NK: Tensor,
+        draws: Draws,
+        examples: Mapping[str, Examples],
     ) -> tuple[dict[str, float], Tensor]:
         self.autoencoder.train()
         if self.config.encoder_frozen:
             self.autoencoder.encoder.eval()
         self.latent_discriminator.eval()
         with self._autocast():
-            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws)
+            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws, examples)
         weights = self._weights()
         self._step("autoencoder", torch.stack([weights[name] * loss for name, loss in losses.items()]).sum())
         return {name: loss.item() for name, loss in losses.items()}, edited_NCHW.detach()
@@ -230,6 +243,7 @@ class Trainer:
             "monotonicity": config.monotonicity_weight,
             "exaggeration": config.exaggeration_weight,
             "drawn": config.drawn_weight,
+            "borrowed": config.borrowed_weight,
         }
 
     def _autocast(self) -> torch.autocast:

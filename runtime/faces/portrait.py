@@ -1,5 +1,6 @@
 """The main face of a photograph, cut out as the model's crops are: for training and for calibration."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -10,15 +11,27 @@ from fader.runtime.faces.alignment import anchors, fit_error, fit_similarity, wa
 from fader.runtime.faces.boxes import square
 from fader.runtime.faces.detector import FaceDetector
 
-__all__ = ["MAX_FIT_ERROR", "align_portrait"]
+__all__ = ["MAX_FIT_ERROR", "Portrait", "align_portrait"]
 
-MAX_FIT_ERROR = 0.04
-"""A face whose points miss the template by more than this share of the crop's side is turned too far away."""
+MAX_FIT_ERROR = 0.08
+"""A face whose points miss the template by more than this share of the crop's side is turned too far away:
+where videos' edits have half faded (TURN_FROM, TURN_TO in tracking.py)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Portrait:
+    """A face, aligned."""
+
+    crop: NDArray[np.uint8]
+    """(size, size, 3) uint8 RGB."""
+    landmarks_52: NDArray[np.float32]
+    """(5, 2) float32 (x, y) pixels of the crop, 0-based at pixel centres: image-left eye, image-right eye,
+    nose, image-left and image-right mouth corner."""
 
 
 def align_portrait(
     image: NDArray[np.uint8], detector: FaceDetector, template: NDArray[np.float64], size: int
-) -> NDArray[np.uint8] | str:
+) -> Portrait | str:
     """Return the aligned crop of an image's main face, or "no face" or "turned".
 
     Args:
@@ -43,4 +56,7 @@ def align_portrait(
     matrix = fit_similarity(points, template)
     if fit_error(matrix, points, template) > MAX_FIT_ERROR * size:
         return "turned"
-    return np.rint(warp_crop(wide, matrix, size)).astype(np.uint8)
+    return Portrait(
+        crop=np.rint(warp_crop(wide, matrix, size)).astype(np.uint8),
+        landmarks_52=(face.landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32),
+    )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fader.attributes import Attribute, AttributeSet
 from fader.models import Classifier, ClassifierConfig
+from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train import TrainConfig
 from fader.train.adversary import LatentAdversary
 from fader.train.data.dataset import AlignedSet
@@ -32,8 +33,18 @@ def make_shapes(n: int, size: int = 32, *, seed: int = 0) -> AlignedSet:
     labels = random.integers(0, 2, (n, 2))
     pictures = [draw(size, red=bool(red), is_round=bool(is_round), random=random) for red, is_round in labels]
     return AlignedSet(
-        images_NHWC=np.stack(pictures), labels_NK=labels.astype(np.float32), attributes=ATTRIBUTES
+        images_NHWC=np.stack(pictures),
+        labels_NK=labels.astype(np.float32),
+        attributes=ATTRIBUTES,
+        landmarks_N52=np.tile(face_landmarks(size), (n, 1, 1)),
     )
+
+
+def face_landmarks(size: int) -> NDArray[np.float32]:
+    """Return (5, 2): where a face that looks at the camera has its landmarks."""
+    left, right, mouth = np.array(template_at(CELEBA_TIGHT, size))
+    nose, side = (left + right + mouth) / 3, (right - left) * 0.4
+    return np.array([left, right, nose, mouth - side, mouth + side], dtype=np.float32)
 
 
 def tiny_config(**options: Any) -> TrainConfig:

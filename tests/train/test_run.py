@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from fader.models import load_checkpoint
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train import Progress, Session, train
 from fader.train.data.dataset import AlignedSet
-from fader.train.inputs import Inputs
 
 DATA = make_shapes(40)
 Run = tuple[Path, dict[str, float], list[Progress]]
@@ -304,15 +304,20 @@ def test_oversampling_wants_a_boolean(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_drawn_glasses_want_a_boolean_and_aligned_faces(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "wrap"), [("drawn_glasses", str), ("borrowed_mouths", lambda name: (name,))]
+)
+def test_edits_whose_result_is_known_want_a_boolean_and_aligned_faces(
+    setting: str, wrap: Callable[[str], Any], tmp_path: Path
+) -> None:
     height = AttributeSet([Attribute(name="Height", span=(10.0, 90.0))])
     data = replace(DATA, labels_NK=DATA.labels_NK[:, :1], attributes=height)
-    config = tiny_config(attributes=("Height",), drawn_glasses="Height")
-    with pytest.raises(ConfigError, match="Height, which is continuous: expected a boolean one"):
+    config = tiny_config(attributes=("Height",), **{setting: wrap("Height")})
+    with pytest.raises(ConfigError, match=f"{setting} names Height, which is continuous: expected a boolean"):
         train(config, data, tmp_path / "run", about=ABOUT)
-    inputs = Inputs(images=tmp_path, labels=tmp_path, align=False)
-    with pytest.raises(ConfigError, match="drawn_glasses needs aligned faces: leave --no-align away"):
-        train(tiny_config(drawn_glasses="Red"), DATA, tmp_path / "run", about=ABOUT, inputs=inputs)
+    config = tiny_config(**{setting: wrap("Red")})
+    with pytest.raises(ConfigError, match=f"{setting} needs aligned faces: leave --no-align away"):
+        train(config, replace(DATA, landmarks_N52=None), tmp_path / "run", about=ABOUT)
     assert not (tmp_path / "run").exists()
 
 

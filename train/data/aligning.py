@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.runtime.faces.detector import FaceDetector
-from fader.runtime.faces.portrait import MAX_FIT_ERROR, align_portrait
+from fader.runtime.faces.portrait import MAX_FIT_ERROR, Portrait, align_portrait
 
 __all__ = ["ALIGNMENT", "CROPPING", "align_image", "crop_image"]
 
-ALIGNMENT = [2, CELEBA_TIGHT, MAX_FIT_ERROR]
+ALIGNMENT = [3, CELEBA_TIGHT, MAX_FIT_ERROR]
 """What aligned faces depend on, for the cache; the number goes up when one would be aligned differently."""
 CROPPING = ["middle square", 1]
 """The same for pictures that are not aligned."""
@@ -31,8 +31,8 @@ def crop_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(middle, (size, size), interpolation=how), dtype=np.uint8)
 
 
-def align_image(image: NDArray[np.uint8], detector: FaceDetector, size: int) -> NDArray[np.uint8] | str:
-    """Return the aligned crop of an image's main face, or "no face" or "turned".
+def align_image(image: NDArray[np.uint8], detector: FaceDetector, size: int) -> Portrait | str:
+    """Return the aligned crop and the landmarks of an image's main face, or "no face" or "turned".
 
     Args:
         image: (H, W, 3) uint8 RGB; the face is at least half as high as its shorter side, and may fill it.

@@ -16,6 +16,7 @@ __all__ = ["Crops", "read_crops", "write_crops"]
 
 REPORT = "report.json"
 IMAGES = "images.npy"
+LANDMARKS = "landmarks.npy"
 MIN_SHARE = 0.1
 
 
@@ -25,6 +26,8 @@ class Crops:
 
     images_NHWC: NDArray[np.uint8]
     """(N, S, S, 3) uint8 RGB, memory-mapped."""
+    landmarks_N52: NDArray[np.float32] | None
+    """(N, 5, 2) float32, see `fader.runtime.faces.portrait.Portrait`; None of crops that are not aligned."""
     kept_N: NDArray[np.int64]
     """Which image each of them is."""
     n_without_face: int
@@ -42,6 +45,7 @@ def read_crops(folder: Path) -> Crops | None:
         kept_N = np.array(report["kept"], dtype=np.int64)
         return Crops(
             images_NHWC=np.load(folder / IMAGES, mmap_mode="r")[: len(kept_N)],
+            landmarks_N52=np.load(folder / LANDMARKS) if report["aligned"] else None,
             kept_N=kept_N,
             n_without_face=report["no face"],
             n_turned=report["turned"],
@@ -69,6 +73,7 @@ def write_crops(
     """
     _require_room(folder, total * size * size * 3)
     kept: list[int] = []
+    landmarks: list[NDArray[np.float32]] = []
     lost: dict[str, list[tuple[int, str]]] = {"no face": [], "turned": [], "unreadable": []}
     # Written, not mapped: what a process writes through a map counts as its memory, and a full disk ends it.
     with (folder / IMAGES).open("wb") as file:
@@ -79,14 +84,19 @@ def write_crops(
             if isinstance(result, Lost):
                 lost[result.why].append((i, result.reason))
             else:
-                file.write(result.tobytes())
+                file.write(result.image.tobytes())
                 kept.append(i)
+                if result.landmarks_52 is not None:
+                    landmarks.append(result.landmarks_52)
             on_image(i + 1, total)
         # A hole that takes no room, for the images that made no crop.
         file.truncate(end)
     _require_enough(len(kept), total, lost["unreadable"])
+    if landmarks:
+        np.save(folder / LANDMARKS, np.stack(landmarks))
     report = {
         "kept": kept,
+        "aligned": bool(landmarks),
         "no face": len(lost["no face"]),
         "turned": len(lost["turned"]),
         "unreadable": lost["unreadable"],

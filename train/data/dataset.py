@@ -25,6 +25,8 @@ class AlignedSet:
     position of a continuous one in its span (0 lowest, 1 highest)."""
     attributes: AttributeSet
     """What the labels' columns are."""
+    landmarks_N52: NDArray[np.float32] | None = None
+    """(N, 5, 2) float32 of aligned faces, see `fader.runtime.faces.portrait.Portrait`; None of others."""
     split_N: NDArray[np.int8] | None = None
     """Where the data say who may see an image: 0 training, 1 validation, 2 test."""
 
@@ -97,12 +99,16 @@ class Batches:
         self._subset, self._batch_size, self._seed, self._rows = subset, batch_size, seed, rows
         self._cumulative = np.cumsum(weights_N / weights_N.sum())
 
-    def batch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Return the images and labels of batch `number`, 0 or more."""
+    def positions(self, number: int) -> NDArray[np.int64]:
+        """Return where in the subset the images of batch `number`, 0 or more, are, ascending."""
         random = np.random.default_rng([self._seed, number])
         drawn = np.searchsorted(self._cumulative, random.random(self._batch_size), side="right")
         positions = np.sort(np.minimum(drawn, len(self._subset) - 1).astype(np.int64))
-        return self._subset.batch(positions[self._rows])
+        return positions[self._rows]
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of batch `number`, 0 or more."""
+        return self._subset.batch(self.positions(number))
 
     def after(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batch `number` and all that follow it."""

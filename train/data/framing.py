@@ -8,7 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from fader.image_source import ImageSource
 from fader.runtime.faces.detector import FaceDetector
 from fader.train.data.aligning import align_image, crop_image
 
-__all__ = ["Framed", "Graphs", "Lost", "frame_all"]
+__all__ = ["Crop", "Framed", "Graphs", "Lost", "frame_all"]
 
 CHUNK = 64
 AHEAD = 2
@@ -40,8 +40,16 @@ class Lost:
     """For an unreadable one, what was found and what was expected."""
 
 
-Framed = NDArray[np.uint8] | Lost
-"""(size, size, 3) uint8 RGB, or why there is none."""
+class Crop(NamedTuple):
+    """An image as the set has it."""
+
+    image: NDArray[np.uint8]
+    """(size, size, 3) uint8 RGB."""
+    landmarks_52: NDArray[np.float32] | None
+    """(5, 2) float32, see `fader.runtime.faces.portrait.Portrait`; None where no face was looked for."""
+
+
+Framed = Crop | Lost
 
 
 def frame_all(
@@ -107,6 +115,8 @@ def _frame(tools: Tools, size: int, name: str) -> Framed:
     except DataError as error:
         return Lost(why="unreadable", reason=str(error))
     if detector is None:
-        return crop_image(image, size)
+        return Crop(crop_image(image, size), None)
     aligned = align_image(image, detector, size)
-    return Lost(why="turned" if aligned == "turned" else "no face") if isinstance(aligned, str) else aligned
+    if isinstance(aligned, str):
+        return Lost(why="turned" if aligned == "turned" else "no face")
+    return Crop(aligned.crop, aligned.landmarks_52)

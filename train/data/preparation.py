@@ -159,5 +159,6 @@ def _set(labels: Labels, crops: Crops) -> AlignedSet:
         images_NHWC=crops.images_NHWC,
         labels_NK=labels.values_NK[crops.kept_N][:, order],
         attributes=attributes,
+        landmarks_N52=crops.landmarks_N52,
         split_N=None if labels.split_N is None else labels.split_N[crops.kept_N],
     )

@@ -37,8 +37,9 @@ def test_crops_come_in_order_with_the_reasons_for_those_that_are_none(
             assert (result.why, result.reason[:21]) == ("unreadable", f"cannot read {BROKEN}.png as")
         else:
             assert not isinstance(result, Lost)
-            assert result.shape == (4, 4, 3)
-            assert np.unique(result).tolist() == [i]
+            assert result.landmarks_52 is None
+            assert result.image.shape == (4, 4, 3)
+            assert np.unique(result.image).tolist() == [i]
 
 
 def test_workers_do_not_run_far_ahead_of_who_takes_the_crops(

@@ -13,6 +13,7 @@ from tests.train.data.portraits import LABELS, NAMES, NO_FACE, SIZE, crop, label
 from fader.bundle import Bundle
 from fader.errors import DataError
 from fader.image import write_image
+from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train import Prepared, prepare, read_labels
 from fader.train.data.drawn_faces import drawn_faces, write_drawn_faces
 
@@ -31,6 +32,9 @@ def test_images_without_a_face_are_left_out_and_labels_stay_with_their_images(
     assert prepared.data.labels_NK.tolist() == LABELS.values_NK[kept][:, ::-1].tolist()
     assert prepared.data.split_N is None
     assert (prepared.problems, prepared.listing) == ((), None)
+    assert prepared.data.landmarks_N52 is not None
+    template = np.array(template_at(CELEBA_TIGHT, SIZE))
+    assert np.abs(prepared.data.landmarks_N52[:, :2] - template[:2]).max() < 2
     assert seen == [(i + 1, 6) for i in range(6)]
 
 
@@ -43,7 +47,7 @@ def test_a_face_whose_points_do_not_fit_is_left_out_and_counted(
 ) -> None:
     # A stretched face has its eyes and mouth as far from the template as one turned up or down.
     source = Path(shutil.copytree(folder, tmp_path / "faces"))
-    stretched = cv2.resize(crop("portrait.jpg"), None, fx=1.6, fy=1)
+    stretched = cv2.resize(crop("portrait.jpg"), None, fx=2, fy=1)
     write_image(source / "turned.jpg", np.asarray(stretched, dtype=np.uint8))
     prepared = align(source, label(["turned.jpg", *NAMES]))
     assert (prepared.n_files, prepared.n_without_face, prepared.n_turned) == (7, 1, 1)
@@ -86,7 +90,9 @@ def test_pictures_of_other_things_are_cropped_in_the_middle_and_made_smaller(
     write_image(source / "tall.png", np.ascontiguousarray(picture.transpose(1, 0, 2)))
     write_image(source / "tiny.png", np.full((3, 2, 3), 77, dtype=np.uint8))
     names = ["class_1/wide.png", "class_1/tall.png", "class_1/tiny.png"]
-    wide, tall, tiny = align(source.parent, label(names), detector=None).data.images_NHWC
+    data = align(source.parent, label(names), detector=None).data
+    wide, tall, tiny = data.images_NHWC
+    assert data.landmarks_N52 is None
     assert np.array_equal(np.unique(wide[:, : SIZE // 2].reshape(-1, 3), axis=0), [[175, 0, 0]])
     assert np.array_equal(np.unique(wide[:, SIZE // 2 :].reshape(-1, 3), axis=0), [[0, 88, 0]])
     assert np.array_equal(tall, wide.transpose(1, 0, 2))
