@@ -67,6 +67,10 @@ class TrainConfig:
     cells are left, the better the attributes can be removed from them."""
     n_skip: int = 0
     """Skip connections."""
+    n_details: int = 0
+    """Decoder layers, from the second outermost inwards, that read what the encoder found at their size,
+    which may tell anything. Without edits whose result is known (`drawn_glasses`, `borrowed_mouths`), a
+    decoder learns to copy them."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
     norm: Norm = "batch"
@@ -216,6 +220,7 @@ class TrainConfig:
             max_fm=self.max_fm,
             n_layers=self.n_layers or self._halvings,
             n_skip=self.n_skip,
+            n_details=self.n_details,
             norm=self.norm,
             erased=erased,
             mask=self.mask,
