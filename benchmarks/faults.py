@@ -149,7 +149,7 @@ class Examiner:
 
 
 def main(
-    clips: Annotated[list[Path], typer.Argument(help="Videos with a face; short ones.")],
+    clips: Annotated[list[Path], typer.Argument(exists=True, help="Videos with a face; short ones.")],
     kills: Annotated[int, typer.Option(help="Of the first clip's edit.")] = 200,
     mutants: Annotated[int, typer.Option(help="Damaged copies of the clips.")] = 200,
     segment: Annotated[int, typer.Option(help="Frames of a segment.")] = 25,

@@ -92,7 +92,7 @@ def flicker_of(pairs: Iterable[tuple[Picture, Picture]]) -> tuple[float, float] 
 
 
 def main(
-    clips: Annotated[list[Path], typer.Argument(help="Videos.")],
+    clips: Annotated[list[Path], typer.Argument(exists=True, help="Videos.")],
     attr: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, one row each.")] = None,
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:

@@ -67,7 +67,7 @@ def root_mean_square(values: NDArray[np.floating]) -> float:
 
 
 def main(
-    clips: Annotated[list[Path], typer.Argument(help="Videos.")],
+    clips: Annotated[list[Path], typer.Argument(exists=True, help="Videos.")],
     attr: Annotated[str, typer.Option(help="The edit that may flicker.")] = "Eyeglasses=1",
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:

@@ -20,7 +20,7 @@ SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".gif"}
 
 
 def main(
-    inputs: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.")],
+    inputs: Annotated[list[Path], typer.Argument(exists=True, help="Videos, or folders of videos.")],
     attr: Annotated[str, typer.Option(help="The edit.")] = "Eyeglasses=1",
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:

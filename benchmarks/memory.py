@@ -53,7 +53,7 @@ def edit(clip: Path, target: Path, attr: str) -> tuple[int, int, float]:
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="A video with a face.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="A video with a face.")],
     loops: Annotated[int, typer.Option(help="How many times the long one holds it.")] = 10,
     attr: Annotated[str, typer.Option(help="The edit.")] = "Eyeglasses=1",
 ) -> None:

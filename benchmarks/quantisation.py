@@ -243,8 +243,8 @@ def speed(bench: Bench, seconds: float) -> None:
 
 
 def main(
-    images: Annotated[Path, typer.Argument(help="Folder or zip archive.")],
-    labels: Annotated[Path, typer.Argument(help="As for fader-train.")],
+    images: Annotated[Path, typer.Argument(exists=True, help="Folder or zip archive.")],
+    labels: Annotated[Path, typer.Argument(exists=True, help="As for fader-train.")],
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
     calibrate: Annotated[int, typer.Option(min=1, help="Images to calibrate on.")] = 128,
     test: Annotated[int, typer.Option(min=8, help="Images to draw, from the end of the labels.")] = 256,

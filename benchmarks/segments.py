@@ -66,7 +66,7 @@ def psnr(one: Path, other: Path) -> float:
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="A video.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="A video.")],
     preset: Annotated[str, typer.Option(help="x264's.")] = "veryfast",
     size: Annotated[str, typer.Option(help="Width x height.")] = "1920x1080",
     frames: Annotated[int, typer.Option(help="Length.")] = 1500,

@@ -133,7 +133,7 @@ def table(kinds: dict[str, Callable[[], object]], rounds: int, n_frames: int) ->
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="A video with a face.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="A video with a face.")],
     height: Annotated[int, typer.Option(help="Of the frames that are measured.")] = 1080,
     loops: Annotated[int, typer.Option(help="How many times the clip is repeated.")] = 1,
     attr: Annotated[str, typer.Option(help="The second edit; the first is Smiling=1.")] = "Eyeglasses=1",

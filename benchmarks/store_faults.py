@@ -66,7 +66,7 @@ def killed_edit(clip: Path, folder: Path, after_s: float) -> None:
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="A video with a face; a short one.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="A video with a face; a short one.")],
     tries: Annotated[int, typer.Option(help="Kills.")] = 200,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
 ) -> None:

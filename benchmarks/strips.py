@@ -60,7 +60,7 @@ def scaled(picture: Picture, scale: float) -> Picture:
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="Video.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="Video.")],
     out: Annotated[Path, typer.Argument(help="Picture, made.")],
     attr: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, one row each.")] = None,
     frames: Annotated[int, typer.Option(help="Columns.")] = 6,

@@ -96,7 +96,7 @@ def in_a_process_of_its_own(*arguments: object) -> tuple[float, float]:
 
 
 def main(
-    clip: Annotated[Path, typer.Argument(help="A video with one face.")],
+    clip: Annotated[Path, typer.Argument(exists=True, help="A video with one face.")],
     preset: Annotated[str, typer.Option(help="Of x264: veryfast or medium.")] = "veryfast",
     height: Annotated[int, typer.Option(help="Of the frames that are measured.")] = 1080,
     rounds: Annotated[int, typer.Option(help="The least time of so many counts.")] = 3,

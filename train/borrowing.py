@@ -2,7 +2,8 @@
 
 Labels tell who smiles, but no face is shown smiling and not: from them alone a decoder learns whatever
 satisfies a guide. Here another face lends its features, one that is as bright, turned alike and equal in all
-other attributes; it is made brighter or darker, channel by channel, so that it goes over into the face's own
+other attributes, and typical: a decoder that is shown a new smile each time learns their blurred mean. It is
+made brighter or darker, channel by channel, so that it goes over into the face's own
 colour all around (after Pérez et al. 2003, "Poisson image editing", but by factors).
 
 Shapes: M images, B of the bank, S height and width, G cells a side of a coarse grid, R of its cells around
@@ -27,10 +28,12 @@ __all__ = ["Bank", "Region", "borrowed"]
 Region = Literal["mouth", "mouth and brows"]
 
 BANK = 8192
-"""Faces that may lend, at most."""
+"""Faces that are looked at, at most."""
+SHARP, TYPICAL = 0.5, 0.3
+"""Of faces with the same labels, what share is sharp enough to lend, and what share of those typical."""
 CHOICES = 3
 """Of the faces that fit best, so many take turns."""
-FARTHEST = 2.2
+FARTHEST = 2.6
 """Distance, in the units below, from which on a face lends nothing."""
 COLOUR, YAW, PITCH, LABEL = 0.15, 0.08, 0.15, 0.5
 """What is a distance of 1: root mean square of colours in [-1, 1] around the features; where the nose lies to
@@ -100,13 +103,26 @@ class Bank:
         self._region: Region = region
         self._subset = subset
         taken = np.random.default_rng(seed).permutation(len(subset))[:BANK]
-        self._positions_B = np.sort(taken).astype(np.int64)
-        chunks = np.array_split(self._positions_B, -(-len(taken) // CHUNK))
-        faces = [self._faces(*subset.batch(chunk), self._landmarks(chunk)) for chunk in chunks]
-        self._known = _Faces(
+        self.positions_B = np.sort(taken).astype(np.int64)
+        """(B,) int64, ascending: where in the subset those that lend are."""
+        chunks = np.array_split(self.positions_B, -(-len(taken) // CHUNK))
+        faces, features, sharpness = [], [], []
+        for chunk in chunks:
+            images_MCHW, labels_MK = subset.batch(chunk)
+            faces.append(self._faces(images_MCHW, labels_MK, self._landmarks(chunk)))
+            features.append(_unshaded(images_MCHW, region))
+            sharpness.append(_sharpness(images_MCHW, region))
+        known = _Faces(
             around_MF=torch.cat([one.around_MF for one in faces]),
             pose_M2=torch.cat([one.pose_M2 for one in faces]),
             labels_MK=torch.cat([one.labels_MK for one in faces]),
+        )
+        lenders = _typical(known, torch.cat(features), torch.cat(sharpness))
+        self.positions_B = self.positions_B[lenders.numpy()]
+        self._known = _Faces(
+            around_MF=known.around_MF[lenders],
+            pose_M2=known.pose_M2[lenders],
+            labels_MK=known.labels_MK[lenders],
         )
 
     def lend(
@@ -131,7 +147,7 @@ class Bank:
         fits_M = nearest_MN.gather(1, turn_M1)[:, 0] < FARTHEST
         rows_L = fits_M.nonzero()[:, 0]
         lenders_L = lenders_MN.gather(1, turn_M1)[rows_L, 0].numpy()
-        lenders_LCHW = self._images(self._positions_B[lenders_L])
+        lenders_LCHW = self._images(self.positions_B[lenders_L])
         return rows_L, borrowed(images_MCHW[rows_L], lenders_LCHW, self._region)
 
     def _distances(self, faces: _Faces, k: int) -> Tensor:
@@ -161,6 +177,35 @@ class Bank:
 
     def _images(self, positions: NDArray[np.int64]) -> Tensor:
         return self._subset.parent.images(self._subset.indices[positions])
+
+
+def _typical(faces: _Faces, features_BF: Tensor, sharpness_B: Tensor) -> Tensor:
+    """Return which faces are sharp, and close to the mean of those with their labels and pose, ascending."""
+    chosen = []
+    for labels in faces.labels_MK.unique(dim=0):
+        rows = (faces.labels_MK == labels).all(dim=1).nonzero()[:, 0]
+        rows = rows[sharpness_B[rows].argsort(descending=True)[: -int(-len(rows) * SHARP // 1)]]
+        alike = torch.exp(-(torch.cdist(faces.pose_M2[rows], faces.pose_M2[rows]) ** 2) / 2)
+        mean = alike @ features_BF[rows] / alike.sum(dim=1, keepdim=True)
+        apart = (features_BF[rows] - mean).square().mean(dim=1)
+        chosen.append(rows[apart.argsort()[: -int(-len(rows) * TYPICAL // 1)]])
+    return torch.cat(chosen).sort().values
+
+
+def _unshaded(images_MCHW: Tensor, region: Region) -> Tensor:
+    """Return (M, F): the features at the grid's resolution, as shares of the colour around them."""
+    cells = functional.adaptive_avg_pool2d(images_MCHW / 2 + 0.5, GRID).flatten(2)
+    around = cells @ _membrane(region).T
+    inside = _border(GRID, region).flatten() < 1
+    return ((cells + DARKEST) / (around + DARKEST)).clamp(max=2 * GAINS[1])[:, :, inside].flatten(1)
+
+
+def _sharpness(images_MCHW: Tensor, region: Region) -> Tensor:
+    """Return (M,): how much finest detail the features have, beside their contrast."""
+    luma_MHW = images_MCHW.mean(dim=1)
+    inside = _border(images_MCHW.shape[-1], region) < 1
+    fine_MHW = luma_MHW - functional.avg_pool2d(luma_MHW, 3, stride=1, padding=1)
+    return fine_MHW[:, inside].std(dim=1) / (luma_MHW[:, inside].std(dim=1) + DARKEST)
 
 
 @cache

@@ -141,15 +141,15 @@ class TrainConfig:
     drawn_glasses: str = ""
     """Attribute that means glasses, if the decoder is to learn from glasses drawn on faces without any too;
     the faces must be aligned."""
-    drawn_weight: float = 6.0
-    """Weight of the squared error of putting drawn glasses on and of that of taking them off."""
+    drawn_weight: float = 1.0
+    """Weight of the absolute error of putting drawn glasses on and of that of taking them off."""
     borrowed_mouths: tuple[str, ...] = ()
     """Boolean attributes that show in the lower face: the decoder learns from faces with the lower face of
     another, which has the other label, too; the faces must be aligned."""
     borrowed_features: tuple[str, ...] = ()
     """The same of attributes that show in the lower face and the brows."""
-    borrowed_weight: float = 6.0
-    """Weight of the squared error of changing a label to what was borrowed, and of that of changing back."""
+    borrowed_weight: float = 1.0
+    """Weight of the absolute error of changing a label to what was borrowed, and of that of changing back."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)

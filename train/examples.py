@@ -18,7 +18,7 @@ from fader.train.glasses import heads_of, plain_glasses, various_glasses, wear
 
 __all__ = ["BORROWED_SHARE", "DRAWN_SHARE", "ExampleMaker", "Examples"]
 
-DRAWN_SHARE, BORROWED_SHARE = 4, 2
+DRAWN_SHARE, BORROWED_SHARE = 4, 1
 """One image in so many gets drawn glasses, if it shows none; one in so many borrows features, if some fit."""
 LEAST, MOST = 0.2, 1.5
 """Slider values at which glasses are put on."""
@@ -99,7 +99,7 @@ class ExampleMaker:
         kind_N, which_N = draws.choice([1.0] * len(self._banks)), draws.uniform()
         images, labels, targets = [images_NCHW[:0]], [labels_NK[:0]], [images_NCHW[:0]]
         for i, (k, bank) in enumerate(self._banks):
-            rows_M = ((places_N % BORROWED_SHARE == 1) & (kind_N == i)).nonzero()[:, 0]
+            rows_M = ((places_N % BORROWED_SHARE == 0) & (kind_N == i)).nonzero()[:, 0]
             if not len(rows_M):
                 continue
             own_MK = labels_NK[rows_M]

@@ -56,10 +56,10 @@ class Metrics:
     exaggeration: float
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
     drawn: float
-    """Mean squared error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
+    """Mean absolute error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
     where none were drawn."""
     borrowed: float
-    """Mean squared error of changing a label to what was borrowed, and that of changing it back, added; 0 if
+    """Mean absolute error of changing a label to what was borrowed, and that of changing it back, added; 0 if
     unused, or where nothing was borrowed."""
 
 

@@ -93,3 +93,16 @@ def test_a_set_in_which_all_have_the_label_lends_nothing() -> None:
     images, labels = data.subset(np.arange(4)).batch(np.arange(4))
     marks = torch.from_numpy(np.tile(face_landmarks(SIZE), (4, 1, 1)))
     assert len(bank.lend(images, labels, marks, RED, torch.rand(4))[0]) == 0
+
+
+def test_lenders_are_sharp_and_like_most_others() -> None:
+    data = faces(80, SIZE)
+    data.labels_NK[:, 1 - RED] = 0
+    light = np.flatnonzero(data.labels_NK[:, RED] == 1)
+    images = data.images_NHWC
+    images[light[:4]] = images[light[:4]].mean(axis=(1, 2), keepdims=True)
+    images[light[4:8], :, :, :] = 255 - images[light[4:8]]
+    bank = Bank(data.subset(np.arange(80)), "mouth", seed=0)
+    lenders = bank.positions_B
+    assert 0 < len(lenders) <= 0.2 * 80
+    assert not set(light[:8]) & set(lenders)

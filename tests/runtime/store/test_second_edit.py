@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_copied_streams_and_odd_time_stamps_pass_the_store(editor: Editor, tmp_p
 
 @pytest.mark.parametrize("options", [{}, {"n_skip": 1}, {"n_details": 1}])
 def test_models_without_a_mask_and_with_skips_or_details_are_stored_too(
-    editor: Editor, eventful: Path, tmp_path: Path, options: dict[str, int]
+    editor: Editor, eventful: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     torch.manual_seed(1)
     config = AutoEncoderConfig(image_size=CROP, n_columns=2, init_fm=8, max_fm=16, n_layers=3, **options)
