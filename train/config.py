@@ -33,6 +33,7 @@ FROM_0 = (
     "feedback_weight",
     "feedback_on_removal",
     "patch_weight",
+    "identity_weight",
     "mask_weight",
     "colour_weight",
     "monotonicity_weight",
@@ -130,6 +131,9 @@ class TrainConfig:
     """What keeps the patch discriminator from winning: the published one has batch norm."""
     patch_smoothing: float = 0.2
     """What the patch discriminator's target for real images lacks to 1."""
+    identity_weight: float = 0.0
+    """Weight of the error of images that are drawn with their own labels: without it a mask may stay open
+    wherever edits need it."""
     mask_weight: float = 0.01
     """Weight of the mean of the mask on edited images."""
     colour_weight: float = 0.05
@@ -142,14 +146,14 @@ class TrainConfig:
     """Attribute that means glasses, if the decoder is to learn from glasses drawn on faces without any too;
     the faces must be aligned."""
     drawn_weight: float = 1.0
-    """Weight of the absolute error of putting drawn glasses on and of that of taking them off."""
+    """Weight of the error of putting drawn glasses on and of that of taking them off."""
     borrowed_mouths: tuple[str, ...] = ()
     """Boolean attributes that show in the lower face: the decoder learns from faces with the lower face of
     another, which has the other label, too; the faces must be aligned."""
     borrowed_features: tuple[str, ...] = ()
     """The same of attributes that show in the lower face and the brows."""
     borrowed_weight: float = 1.0
-    """Weight of the absolute error of changing a label to what was borrowed, and of that of changing back."""
+    """Weight of the error of changing a label to what was borrowed, and of that of changing back."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)

@@ -16,10 +16,10 @@ from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
 from fader.train.glasses import heads_of, plain_glasses, various_glasses, wear
 
-__all__ = ["BORROWED_SHARE", "DRAWN_SHARE", "ExampleMaker", "Examples"]
+__all__ = ["DRAWN_SHARE", "ExampleMaker", "Examples"]
 
-DRAWN_SHARE, BORROWED_SHARE = 4, 1
-"""One image in so many gets drawn glasses, if it shows none; one in so many borrows features, if some fit."""
+DRAWN_SHARE = 4
+"""One image in so many gets drawn glasses, if it shows none. Every one borrows features, if some fit."""
 LEAST, MOST = 0.2, 1.5
 """Slider values at which glasses are put on."""
 MIRROR = (1, 0, 2, 4, 3)
@@ -95,11 +95,10 @@ class ExampleMaker:
         return {name: examples for name, examples in made.items() if len(examples.images_MCHW)}
 
     def _borrowed(self, images_NCHW: Tensor, labels_NK: Tensor, marks_N52: Tensor, draws: Draws) -> Examples:
-        places_N = _places(draws)
         kind_N, which_N = draws.choice([1.0] * len(self._banks)), draws.uniform()
         images, labels, targets = [images_NCHW[:0]], [labels_NK[:0]], [images_NCHW[:0]]
         for i, (k, bank) in enumerate(self._banks):
-            rows_M = ((places_N % BORROWED_SHARE == 0) & (kind_N == i)).nonzero()[:, 0]
+            rows_M = (kind_N == i).nonzero()[:, 0]
             if not len(rows_M):
                 continue
             own_MK = labels_NK[rows_M]
@@ -125,7 +124,9 @@ def drawn(images_NCHW: Tensor, labels_NK: Tensor, marks_N52: Tensor, k: int, dra
         k: The attribute that means glasses.
         draws: Source of randomness.
     """
-    rows_M = ((labels_NK[:, k] == 0) & (_places(draws) % DRAWN_SHARE == 0)).nonzero()[:, 0]
+    # By place in the whole batch, so that several processes make the examples that one would.
+    places_N = torch.arange(draws.total)[draws.rows]
+    rows_M = ((labels_NK[:, k] == 0) & (places_N % DRAWN_SHARE == 0)).nonzero()[:, 0]
     bare_MCHW, off_MK = images_NCHW[rows_M], labels_NK[rows_M]
     heads = heads_of(marks_N52[rows_M], images_NCHW.shape[-1])
     slider_M = LEAST + (MOST - LEAST) * draws.uniform()[rows_M]
@@ -151,8 +152,3 @@ def mirrored(images_NCHW: Tensor, marks_N52: Tensor, draws: Draws) -> tuple[Tens
         torch.where(mirror_N[:, None, None, None], images_NCHW.flip(3), images_NCHW),
         torch.where(mirror_N[:, None, None], flipped_N52, marks_N52),
     )
-
-
-def _places(draws: Draws) -> Tensor:
-    # By place in the whole batch, so that several processes make the examples that one would.
-    return torch.arange(draws.total)[draws.rows]

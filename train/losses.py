@@ -16,7 +16,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.examples import BORROWED_SHARE, DRAWN_SHARE, Examples
+from fader.train.examples import DRAWN_SHARE, Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -28,7 +28,10 @@ from fader.train.objectives import (
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
-SHARES = {"drawn": DRAWN_SHARE, "borrowed": BORROWED_SHARE}
+SHARES = {"drawn": DRAWN_SHARE, "borrowed": 1}
+"""One image in so many has examples, at most."""
+SQUARES = 2.0
+"""Weight of squared errors beside absolute ones."""
 MOST_BEYOND = 0.5
 """How far beyond 1 boolean sliders are drawn, from half of that on."""
 
@@ -101,6 +104,7 @@ class EditingLosses(nn.Module):
         results = dict(zip(examples, shown, strict=True))
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
+            "identity": _error(rendering.image[:n], images_NCHW).mean(),
             "latent_adversary": adversary,
             "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
             "mask": none if rendering.mask is None else rendering.mask[n : 2 * n].float().mean(),
@@ -132,12 +136,8 @@ class EditingLosses(nn.Module):
     def _example_loss(self, name: str, examples: Examples | None, drawn_MCHW: Tensor, n: int) -> Tensor:
         if examples is None:
             return drawn_MCHW.new_zeros(())
-        apart_MCHW = drawn_MCHW - examples.targets_MCHW
-        # Of several possible results, squares ask for the mean, which is blurred, and absolute values for the
-        # median, which may be no change.
-        errors_M = (apart_MCHW.abs() + 2 * apart_MCHW**2).mean(dim=(1, 2, 3))
         # Not the mean over examples, of which several processes may have different numbers.
-        return errors_M.sum() * SHARES[name] / n
+        return _error(drawn_MCHW, examples.targets_MCHW).sum() * SHARES[name] / n
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
         continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]
@@ -179,6 +179,16 @@ class EditingLosses(nn.Module):
         last = [self.attributes.slice(name).stop - 1 for name in self.attributes.names]
         first = [self.attributes.slice(name).start for name in self.attributes.names]
         return logits_NA[:, last].float() - logits_NA[:, first].float()
+
+
+def _error(images_MCHW: Tensor, targets_MCHW: Tensor) -> Tensor:
+    """Return (M,) errors.
+
+    Of several possible results, squares ask for the mean, which is blurred, and absolute values for the
+    median, which may be no change.
+    """
+    apart_MCHW = images_MCHW - targets_MCHW
+    return (apart_MCHW.abs() + SQUARES * apart_MCHW**2).mean(dim=(1, 2, 3))
 
 
 def patch_loss(

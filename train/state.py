@@ -39,7 +39,7 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
     """Take the autoencoder's and the discriminators' weights out of a checkpoint.
 
     A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases. A decoder that reads
-    details begins as one that ignores them, where the checkpoint's reads none.
+    more details than the checkpoint's begins as one that ignores them.
 
     Raises:
         BundleError: they are not there or do not fit this run's networks.
@@ -48,7 +48,7 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
     start = load_checkpoint(folder).autoencoder
     if trainer.config.encoder_frozen:
         trainer.autoencoder.eraser = eraser if start.eraser is not None else None
-    if trainer.config.n_details and not start.config.n_details:
+    if trainer.config.n_details > start.config.n_details:
         networks.pop("autoencoder")
         _ignore_details(trainer.autoencoder, start, folder)
     load_networks(folder, networks)

@@ -36,6 +36,8 @@ class Metrics:
 
     reconstruction: float
     """Mean squared error in [-1, 1] units."""
+    identity: float
+    """Error of images that are drawn with their own labels."""
     latent_discriminator: float
     """Cross-entropy summed over attributes, nats; the last of the iteration's steps; 0 with a frozen
     encoder."""
@@ -56,10 +58,10 @@ class Metrics:
     exaggeration: float
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
     drawn: float
-    """Mean absolute error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
+    """Error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
     where none were drawn."""
     borrowed: float
-    """Mean absolute error of changing a label to what was borrowed, and that of changing it back, added; 0 if
+    """Error of changing a label to what was borrowed, and that of changing it back, added; 0 if
     unused, or where nothing was borrowed."""
 
 
@@ -234,6 +236,7 @@ class Trainer:
         latent = ramp(config.latent_weight, self.iteration, config.latent_ramp)
         return {
             "reconstruction": 1.0,
+            "identity": config.identity_weight,
             "latent_adversary": latent,
             "latent_linear": latent,
             "feedback": config.feedback_weight,
