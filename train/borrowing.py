@@ -2,8 +2,8 @@
 
 Labels tell who smiles, but no face is shown smiling and not: from them alone a decoder learns whatever
 satisfies a guide. Here another face lends its features, one that is as bright, turned alike and equal in all
-other attributes, and typical: a decoder that is shown a new smile each time learns their blurred mean. It is
-made brighter or darker, channel by channel, so that it goes over into the face's own
+other attributes. Few faces lend: a decoder that is shown a new smile each time learns their blurred mean.
+What they lend is made brighter or darker, channel by channel, so that it goes over into the face's own
 colour all around (after Pérez et al. 2003, "Poisson image editing", but by factors).
 
 Shapes: M images, B of the bank, S height and width, G cells a side of a coarse grid, R of its cells around
@@ -31,11 +31,9 @@ BANK = 8192
 """Faces that are looked at, at most."""
 SHARP, TYPICAL = 0.5, 0.3
 """Of faces with the same labels, what share is sharp enough to lend, and what share of those typical."""
-CHOICES = 3
-"""Of the faces that fit best, so many take turns."""
-FARTHEST = 2.6
-"""Distance, in the units below, from which on a face lends nothing."""
-COLOUR, YAW, PITCH, LABEL = 0.15, 0.08, 0.15, 0.5
+CLOSEST, FARTHEST = 2.2, 3.0
+"""Distances in the units below: lenders with the same labels are further apart, and lend to nearer faces."""
+COLOUR, YAW, PITCH, LABEL = 0.3, 0.08, 0.15, 0.5
 """What is a distance of 1: root mean square of colours in [-1, 1] around the features; where the nose lies to
 the side, and up or down, in distances of the eyes; another attribute's position in its span."""
 CHUNK = 256
@@ -126,7 +124,7 @@ class Bank:
         )
 
     def lend(
-        self, images_MCHW: Tensor, labels_MK: Tensor, landmarks_M52: Tensor, k: int, draws_M: Tensor
+        self, images_MCHW: Tensor, labels_MK: Tensor, landmarks_M52: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
         """Return which faces are lent features that change an attribute, and what they then look like.
 
@@ -135,19 +133,14 @@ class Bank:
             labels_MK: (M, K), see `AlignedSet`.
             landmarks_M52: (M, 5, 2) pixels.
             k: The column of the attribute, a boolean one.
-            draws_M: (M,) in [0, 1): which of the best lends.
 
         Returns:
             (L,) int64 of the M images, and (L, 3, S, S).
         """
         distance_MB = self._distances(self._faces(images_MCHW, labels_MK, landmarks_M52), k)
-        n = min(CHOICES, distance_MB.shape[1])
-        nearest_MN, lenders_MN = distance_MB.topk(n, dim=1, largest=False)
-        turn_M1 = (draws_M[:, None] * n).long()
-        fits_M = nearest_MN.gather(1, turn_M1)[:, 0] < FARTHEST
-        rows_L = fits_M.nonzero()[:, 0]
-        lenders_L = lenders_MN.gather(1, turn_M1)[rows_L, 0].numpy()
-        lenders_LCHW = self._images(self.positions_B[lenders_L])
+        nearest_M, lenders_M = distance_MB.min(dim=1)
+        rows_L = (nearest_M < FARTHEST).nonzero()[:, 0]
+        lenders_LCHW = self._images(self.positions_B[lenders_M[rows_L].numpy()])
         return rows_L, borrowed(images_MCHW[rows_L], lenders_LCHW, self._region)
 
     def _distances(self, faces: _Faces, k: int) -> Tensor:
@@ -180,15 +173,21 @@ class Bank:
 
 
 def _typical(faces: _Faces, features_BF: Tensor, sharpness_B: Tensor) -> Tensor:
-    """Return which faces are sharp, and close to the mean of those with their labels and pose, ascending."""
+    """Return which faces are sharp, near the mean of their labels and pose, and unlike each other."""
     chosen = []
-    for labels in faces.labels_MK.unique(dim=0):
-        rows = (faces.labels_MK == labels).all(dim=1).nonzero()[:, 0]
+    for labels in np.unique(faces.labels_MK.numpy(), axis=0):
+        rows = (faces.labels_MK == torch.from_numpy(labels)).all(dim=1).nonzero()[:, 0]
         rows = rows[sharpness_B[rows].argsort(descending=True)[: -int(-len(rows) * SHARP // 1)]]
         alike = torch.exp(-(torch.cdist(faces.pose_M2[rows], faces.pose_M2[rows]) ** 2) / 2)
         mean = alike @ features_BF[rows] / alike.sum(dim=1, keepdim=True)
         apart = (features_BF[rows] - mean).square().mean(dim=1)
-        chosen.append(rows[apart.argsort()[: -int(-len(rows) * TYPICAL // 1)]])
+        rows = rows[apart.argsort()[: -int(-len(rows) * TYPICAL // 1)]]
+        distances = torch.cdist(*[torch.cat([faces.around_MF[rows], faces.pose_M2[rows]], dim=1)] * 2)
+        kept: list[int] = []
+        for i in range(len(rows)):
+            if not kept or distances[i, kept].min() > CLOSEST:
+                kept.append(i)
+        chosen.append(rows[kept])
     return torch.cat(chosen).sort().values
 
 

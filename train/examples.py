@@ -16,10 +16,10 @@ from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
 from fader.train.glasses import heads_of, plain_glasses, various_glasses, wear
 
-__all__ = ["DRAWN_SHARE", "ExampleMaker", "Examples"]
+__all__ = ["BORROWED_SHARE", "DRAWN_SHARE", "ExampleMaker", "Examples"]
 
-DRAWN_SHARE = 4
-"""One image in so many gets drawn glasses, if it shows none. Every one borrows features, if some fit."""
+DRAWN_SHARE, BORROWED_SHARE = 4, 2
+"""One image in so many gets drawn glasses, if it shows none; one in so many borrows features, if some fit."""
 LEAST, MOST = 0.2, 1.5
 """Slider values at which glasses are put on."""
 MIRROR = (1, 0, 2, 4, 3)
@@ -95,14 +95,14 @@ class ExampleMaker:
         return {name: examples for name, examples in made.items() if len(examples.images_MCHW)}
 
     def _borrowed(self, images_NCHW: Tensor, labels_NK: Tensor, marks_N52: Tensor, draws: Draws) -> Examples:
-        kind_N, which_N = draws.choice([1.0] * len(self._banks)), draws.uniform()
+        kind_N = draws.choice([1.0] * len(self._banks))
         images, labels, targets = [images_NCHW[:0]], [labels_NK[:0]], [images_NCHW[:0]]
         for i, (k, bank) in enumerate(self._banks):
-            rows_M = (kind_N == i).nonzero()[:, 0]
+            rows_M = ((_places(draws) % BORROWED_SHARE == 1) & (kind_N == i)).nonzero()[:, 0]
             if not len(rows_M):
                 continue
             own_MK = labels_NK[rows_M]
-            own_L, lent_LCHW = bank.lend(images_NCHW[rows_M], own_MK, marks_N52[rows_M], k, which_N[rows_M])
+            own_L, lent_LCHW = bank.lend(images_NCHW[rows_M], own_MK, marks_N52[rows_M], k)
             own_LK, bare_LCHW = own_MK[own_L], images_NCHW[rows_M][own_L]
             other_LK = own_LK.clone()
             other_LK[:, k] = 1 - own_LK[:, k]
@@ -124,9 +124,7 @@ def drawn(images_NCHW: Tensor, labels_NK: Tensor, marks_N52: Tensor, k: int, dra
         k: The attribute that means glasses.
         draws: Source of randomness.
     """
-    # By place in the whole batch, so that several processes make the examples that one would.
-    places_N = torch.arange(draws.total)[draws.rows]
-    rows_M = ((labels_NK[:, k] == 0) & (places_N % DRAWN_SHARE == 0)).nonzero()[:, 0]
+    rows_M = ((labels_NK[:, k] == 0) & (_places(draws) % DRAWN_SHARE == 0)).nonzero()[:, 0]
     bare_MCHW, off_MK = images_NCHW[rows_M], labels_NK[rows_M]
     heads = heads_of(marks_N52[rows_M], images_NCHW.shape[-1])
     slider_M = LEAST + (MOST - LEAST) * draws.uniform()[rows_M]
@@ -152,3 +150,8 @@ def mirrored(images_NCHW: Tensor, marks_N52: Tensor, draws: Draws) -> tuple[Tens
         torch.where(mirror_N[:, None, None, None], images_NCHW.flip(3), images_NCHW),
         torch.where(mirror_N[:, None, None], flipped_N52, marks_N52),
     )
+
+
+def _places(draws: Draws) -> Tensor:
+    # By place in the whole batch, so that several processes make the examples that one would.
+    return torch.arange(draws.total)[draws.rows]

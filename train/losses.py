@@ -16,7 +16,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.examples import DRAWN_SHARE, Examples
+from fader.train.examples import BORROWED_SHARE, DRAWN_SHARE, Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -28,7 +28,7 @@ from fader.train.objectives import (
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
-SHARES = {"drawn": DRAWN_SHARE, "borrowed": 1}
+SHARES = {"drawn": DRAWN_SHARE, "borrowed": BORROWED_SHARE}
 """One image in so many has examples, at most."""
 SQUARES = 2.0
 """Weight of squared errors beside absolute ones."""

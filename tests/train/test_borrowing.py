@@ -66,7 +66,7 @@ def test_who_lends_has_the_other_label_and_is_alike_in_all_else() -> None:
     bank = Bank(data.subset(np.arange(60)), "mouth", seed=0)
     images, labels = data.subset(np.arange(12)).batch(np.arange(12))
     marks = torch.from_numpy(data.landmarks_N52[:12]) if data.landmarks_N52 is not None else torch.empty(0)
-    rows, results = bank.lend(images, labels, marks, RED, torch.rand(12))
+    rows, results = bank.lend(images, labels, marks, RED)
     assert len(rows) > 6
     light = mouth_of(results)[:, 0] > 0
     assert light.tolist() == (labels[rows, RED] == 0).tolist()
@@ -82,7 +82,7 @@ def test_faces_that_nobody_resembles_borrow_nothing(what: str) -> None:
         marks[:, 2, 0] += 10
     else:
         images = images - 1.2
-    rows, results = bank.lend(images, labels, marks, RED, torch.rand(12))
+    rows, results = bank.lend(images, labels, marks, RED)
     assert len(rows) == len(results) == 0
 
 
@@ -92,7 +92,7 @@ def test_a_set_in_which_all_have_the_label_lends_nothing() -> None:
     bank = Bank(data.subset(np.arange(20)), "mouth", seed=0)
     images, labels = data.subset(np.arange(4)).batch(np.arange(4))
     marks = torch.from_numpy(np.tile(face_landmarks(SIZE), (4, 1, 1)))
-    assert len(bank.lend(images, labels, marks, RED, torch.rand(4))[0]) == 0
+    assert len(bank.lend(images, labels, marks, RED)[0]) == 0
 
 
 def test_lenders_are_sharp_and_like_most_others() -> None:
