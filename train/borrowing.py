@@ -33,7 +33,7 @@ SHARP, TYPICAL = 0.5, 0.3
 """Of faces with the same labels, what share is sharp enough to lend, and what share of those typical."""
 CLOSEST, FARTHEST = 2.2, 3.0
 """Distances in the units below: lenders with the same labels are further apart, and lend to nearer faces."""
-COLOUR, YAW, PITCH, LABEL = 0.3, 0.08, 0.15, 0.5
+COLOUR, YAW, PITCH, LABEL = 1.0, 0.08, 0.3, 0.3
 """What is a distance of 1: root mean square of colours in [-1, 1] around the features; where the nose lies to
 the side, and up or down, in distances of the eyes; another attribute's position in its span."""
 CHUNK = 256
@@ -182,7 +182,8 @@ def _typical(faces: _Faces, features_BF: Tensor, sharpness_B: Tensor) -> Tensor:
         mean = alike @ features_BF[rows] / alike.sum(dim=1, keepdim=True)
         apart = (features_BF[rows] - mean).square().mean(dim=1)
         rows = rows[apart.argsort()[: -int(-len(rows) * TYPICAL // 1)]]
-        distances = torch.cdist(*[torch.cat([faces.around_MF[rows], faces.pose_M2[rows]], dim=1)] * 2)
+        looks = torch.cat([faces.around_MF[rows], faces.pose_M2[rows]], dim=1)
+        distances = torch.cdist(looks, looks)
         kept: list[int] = []
         for i in range(len(rows)):
             if not kept or distances[i, kept].min() > CLOSEST:

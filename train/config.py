@@ -32,6 +32,7 @@ FROM_0 = (
     "cooldown",
     "feedback_weight",
     "feedback_on_removal",
+    "feedback_enough",
     "patch_weight",
     "identity_weight",
     "mask_weight",
@@ -123,6 +124,8 @@ class TrainConfig:
     feedback_on_removal: float = 1.0
     """How many times as much the guide weighs where an edit takes a boolean attribute away: a weak guide
     draws finer glasses, but leaves real ones on."""
+    feedback_enough: float = 0.0
+    """Cross-entropy of an attribute, in nats, with which the guide is content: more would only please it."""
     patch_weight: float = 0.2
     """Weight of the patch adversary on edited images; 0 is the paper's method."""
     patch_halvings: int = 4

@@ -14,7 +14,7 @@ from fader.train.borrowing import Bank, Region
 from fader.train.config import TrainConfig
 from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
-from fader.train.glasses import heads_of, plain_glasses, various_glasses, wear
+from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
 
 __all__ = ["BORROWED_SHARE", "DRAWN_SHARE", "ExampleMaker", "Examples"]
 
@@ -126,17 +126,17 @@ def drawn(images_NCHW: Tensor, labels_NK: Tensor, marks_N52: Tensor, k: int, dra
     """
     rows_M = ((labels_NK[:, k] == 0) & (_places(draws) % DRAWN_SHARE == 0)).nonzero()[:, 0]
     bare_MCHW, off_MK = images_NCHW[rows_M], labels_NK[rows_M]
-    heads = heads_of(marks_N52[rows_M], images_NCHW.shape[-1])
+    yaws_M = yaws_of(marks_N52[rows_M])
     slider_M = LEAST + (MOST - LEAST) * draws.uniform()[rows_M]
     plain = plain_glasses(len(rows_M)).exaggerated(slider_M)
     opacity_M111 = slider_M.clamp(max=1)[:, None, None, None]
     on_MK = off_MK.clone()
     on_MK[:, k] = slider_M
     return Examples(
-        images_MCHW=torch.cat([bare_MCHW, wear(bare_MCHW, various_glasses(draws).of(rows_M), heads)]),
+        images_MCHW=torch.cat([bare_MCHW, wear(bare_MCHW, various_glasses(draws).of(rows_M), yaws_M)]),
         labels_MK=torch.cat([on_MK, off_MK]),
         targets_MCHW=torch.cat(
-            [torch.lerp(bare_MCHW, wear(bare_MCHW, plain, heads), opacity_M111), bare_MCHW]
+            [torch.lerp(bare_MCHW, wear(bare_MCHW, plain, yaws_M), opacity_M111), bare_MCHW]
         ),
     )
 

@@ -5,7 +5,8 @@ same: what a decoder learns from labels alone is the blurred mean of all glasses
 of glasses to put on, sharply, and many to take off.
 
 The head is one in space, seen from so far that near and far are as large: X to the right, Y down, Z towards
-the camera, in distances of the eyes, from the middle between them; turned by yaw alone.
+the camera, in distances of the eyes, from the middle between them; turned by yaw alone. In an aligned face
+its middle and its size are the template's: a decoder, which knows no landmarks, could not follow their noise.
 
 Shapes: M images, S their height and width in pixels.
 """
@@ -19,14 +20,12 @@ from torch import Tensor
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.draws import Draws
 
-__all__ = ["Glasses", "Heads", "heads_of", "plain_glasses", "various_glasses", "wear"]
+__all__ = ["Glasses", "plain_glasses", "various_glasses", "wear", "yaws_of"]
 
 NOSE_DEPTH = 0.54
 """How far before the eyes a nose is found: so, yaw and the distance of the eyes agree in real faces."""
 MOST_YAW = 1.0
 """Radians; landmarks of faces that are turned further are guesses."""
-SCALES = (0.85, 1.25)
-"""Distances of the eyes, as shares of the template's, that are believed."""
 LENS_DEPTH, WRAP = 0.2, 0.12
 """Z of the bridge, and how it falls with the square of X: glasses go around the face."""
 EAR_DEPTH, EAR_SPREAD = -1.3, 0.12
@@ -87,40 +86,17 @@ class Glasses:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Heads:
-    """How M heads lie in their images, float32."""
-
-    centre_M2: Tensor
-    """Middle between the eyes, (x, y) pixels."""
-    unit_M: Tensor
-    """Distance of the eyes if the head were not turned, pixels."""
-    roll_M: Tensor
-    """Radians, clockwise."""
-    yaw_M: Tensor
-    """Radians, above 0 where the nose points to the image's right."""
-
-
-def heads_of(landmarks_M52: Tensor, size: int) -> Heads:
-    """Read from landmarks how heads lie.
+def yaws_of(landmarks_M52: Tensor) -> Tensor:
+    """Return (M,) radians, above 0 where the nose points to the image's right.
 
     Args:
-        landmarks_M52: (M, 5, 2) (x, y) pixels, see `fader.runtime.faces.portrait.Portrait`.
-        size: Height and width of the images.
+        landmarks_M52: (M, 5, 2) (x, y), see `fader.runtime.faces.portrait.Portrait`.
     """
     left_M2, right_M2, nose_M2 = landmarks_M52[:, :3].unbind(dim=1)
-    centre_M2, across_M2 = (left_M2 + right_M2) / 2, right_M2 - left_M2
+    across_M2 = right_M2 - left_M2
     distance_M = across_M2.norm(dim=1).clamp(min=1e-3)
-    ahead_M = ((nose_M2 - centre_M2) * across_M2).sum(dim=1) / distance_M
-    yaw_M = torch.atan2(ahead_M / NOSE_DEPTH, distance_M).clamp(-MOST_YAW, MOST_YAW)
-    (left_x, _), (right_x, _) = template_at(CELEBA_TIGHT, size)[:2]
-    low, high = (scale * (right_x - left_x) for scale in SCALES)
-    return Heads(
-        centre_M2=centre_M2,
-        unit_M=(distance_M / yaw_M.cos()).clamp(low, high),
-        roll_M=torch.atan2(across_M2[:, 1], across_M2[:, 0]),
-        yaw_M=yaw_M,
-    )
+    ahead_M = ((nose_M2 - (left_M2 + right_M2) / 2) * across_M2).sum(dim=1) / distance_M
+    return torch.atan2(ahead_M / NOSE_DEPTH, distance_M).clamp(-MOST_YAW, MOST_YAW)
 
 
 def plain_glasses(m: int, device: torch.device | str = "cpu") -> Glasses:
@@ -171,22 +147,23 @@ def various_glasses(draws: Draws) -> Glasses:
     )
 
 
-def wear(images_MCHW: Tensor, glasses: Glasses, heads: Heads) -> Tensor:
+def wear(images_MCHW: Tensor, glasses: Glasses, yaws_M: Tensor) -> Tensor:
     """Return (M, 3, S, S) images in [-1, 1] of the same faces with glasses on.
 
     Args:
-        images_MCHW: (M, 3, S, S) in [-1, 1].
+        images_MCHW: (M, 3, S, S) in [-1, 1], faces aligned to CelebA's tight template.
         glasses: One pair an image.
-        heads: Where they are worn.
+        yaws_M: (M,) radians, see `yaws_of`.
     """
     size = images_MCHW.shape[-1]
+    (left_x, eyes_y), (right_x, _) = template_at(CELEBA_TIGHT, size)[:2]
+    unit = float(right_x - left_x)
     axis = torch.arange(size, device=images_MCHW.device, dtype=torch.float32)
-    unit = _each(heads.unit_M)
-    x = (axis[None, None, :] - _each(heads.centre_M2[:, 0])) / unit - _each(glasses.shift_M2[:, 0])
-    y = (axis[None, :, None] - _each(heads.centre_M2[:, 1])) / unit - _each(glasses.shift_M2[:, 1])
-    turn = _each(glasses.tilt_M + heads.roll_M)
-    x, y = x * turn.cos() + y * turn.sin(), y * turn.cos() - x * turn.sin()
-    parts = _parts(x, y, glasses, _each(heads.yaw_M), 1 / unit)
+    x = (axis[None, None, :] - float(left_x + right_x) / 2) / unit - _each(glasses.shift_M2[:, 0])
+    y = (axis[None, :, None] - float(eyes_y)) / unit - _each(glasses.shift_M2[:, 1])
+    sine, cosine = _each(glasses.tilt_M).sin(), _each(glasses.tilt_M).cos()
+    x, y = x * cosine + y * sine, y * cosine - x * sine
+    parts = _parts(x, y, glasses, _each(yaws_M), 1 / unit)
     white_M3 = torch.ones_like(glasses.frame_M3)
     worn = _laid(images_MCHW, parts.shadow * SHADOW, -white_M3)
     worn = _laid(worn, parts.lenses * _each(glasses.tint_M), glasses.lens_M3)
@@ -207,7 +184,7 @@ class _Parts(NamedTuple):
     """The middle of the rims' upper halves."""
 
 
-def _parts(seen_x: Tensor, y: Tensor, glasses: Glasses, yaw: Tensor, pixel: Tensor) -> _Parts:
+def _parts(seen_x: Tensor, y: Tensor, glasses: Glasses, yaw: Tensor, pixel: float) -> _Parts:
     # From the image to the glasses, the nearer of two places: seen_x = X cos + (LENS_DEPTH - WRAP X²) sin.
     along = seen_x - LENS_DEPTH * yaw.sin()
     root = (yaw.cos() ** 2 - 4 * WRAP * yaw.sin() * along).clamp(min=0).sqrt()
@@ -241,7 +218,7 @@ def _parts(seen_x: Tensor, y: Tensor, glasses: Glasses, yaw: Tensor, pixel: Tens
     )
 
 
-def _temple(seen_x: Tensor, v: Tensor, hinge: Tensor, rim: Tensor, yaw: Tensor, pixel: Tensor) -> Tensor:
+def _temple(seen_x: Tensor, v: Tensor, hinge: Tensor, rim: Tensor, yaw: Tensor, pixel: float) -> Tensor:
     """Return what a temple covers, (M, S, S); one behind its hinge, nothing."""
     outwards = hinge.sign()
     start = hinge * yaw.cos() + (LENS_DEPTH - WRAP * hinge**2) * yaw.sin()
@@ -263,7 +240,7 @@ def _distance(u: Tensor, v: Tensor, half_width: Tensor, half_height: Tensor, exp
     return (level - 1) / slope
 
 
-def _within(distance: Tensor, pixel: Tensor) -> Tensor:
+def _within(distance: Tensor, pixel: float) -> Tensor:
     """Return how much of each pixel is covered, 0 to 1."""
     return (0.5 - distance / pixel).clamp(0, 1)
 

@@ -121,7 +121,9 @@ class EditingLosses(nn.Module):
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
             weights_N = self._feedback_weights(labels_NK, edited_NK)
-            losses["feedback"] = attribute_loss(guess_NA, edited_NK, self.attributes, weights_N)
+            losses["feedback"] = attribute_loss(
+                guess_NA, edited_NK, self.attributes, weights_N, enough=self.config.feedback_enough
+            )
             losses["monotonicity"] = self._monotonicity(guess_NA, images_NCHW, edited_NK - labels_NK)
             losses["exaggeration"] = self._exaggeration(
                 edited_NCHW[raised_M], beyond_MCHW, beyond_MK - edited_NK[raised_M]

@@ -49,21 +49,32 @@ def _columns(labels_N: Tensor, attribute: Attribute) -> Tensor:
 
 
 def attribute_loss(
-    logits_NA: Tensor, labels_NK: Tensor, attributes: AttributeSet, weights_N: Tensor | None = None
+    logits_NA: Tensor,
+    labels_NK: Tensor,
+    attributes: AttributeSet,
+    weights_N: Tensor | None = None,
+    *,
+    enough: float = 0.0,
 ) -> Tensor:
     """Return the cross-entropy, summed over attributes and averaged over images, as a scalar.
 
-    A continuous attribute's two columns are the shares of its span's ends. Weights multiply images' losses.
+    A continuous attribute's two columns are the shares of its span's ends.
+
+    Args:
+        logits_NA: (N, A).
+        labels_NK: (N, K).
+        attributes: What the columns are.
+        weights_N: (N,) factors of images' losses.
+        enough: Cross-entropy of an attribute, nats, that counts as none.
     """
-    reduction = "mean" if weights_N is None else "none"
     losses = [
         functional.cross_entropy(
-            logits_NA[:, attributes.slice(a.name)], _columns(labels_NK[:, k], a), reduction=reduction
+            logits_NA[:, attributes.slice(a.name)], _columns(labels_NK[:, k], a), reduction="none"
         )
         for k, a in enumerate(attributes)
     ]
-    summed = torch.stack(losses).sum(dim=0)
-    return summed if weights_N is None else (weights_N * summed).mean()
+    summed_N = (torch.stack(losses) - enough).clamp(min=0).sum(dim=0)
+    return summed_N.mean() if weights_N is None else (weights_N * summed_N).mean()
 
 
 def other_values(labels_NK: Tensor, attributes: AttributeSet, draws: Draws) -> Tensor:
