@@ -139,7 +139,7 @@ class Editor:
         Args:
             latents: From `encode` of this same bundle; batch N.
             values: Attribute name to strength (unitless; 0 absent, 1 present; beyond exaggerates); attributes
-                that are not named keep the classifier's estimate.
+                that are not named keep the classifier's estimate, see `AttributeSet.decided`.
 
         Returns:
             (N, image_size, image_size, 3) uint8 RGB.
@@ -150,7 +150,8 @@ class Editor:
 
         Source: Lample et al. 2017, section 3.
         """
-        return from_model(self.model.render(latents, self.attributes.apply(values, latents.source_NA)))
+        source_NA = self.attributes.decided(latents.source_NA)
+        return from_model(self.model.render(latents, self.attributes.apply(values, source_NA)))
 
     def crops(self, picture: Any) -> NDArray[np.uint8]:
         """Find the faces of a picture and cut them out as the model wants them.

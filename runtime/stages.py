@@ -197,6 +197,7 @@ def _rendered(
         if estimates is not None:
             rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
             source_NA = np.stack(rows)
+        source_NA = model.attributes.decided(source_NA)
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
         each_NA = [values.apply(model.attributes, source_NA, times_N) for values in wanted]
         if any(frame.n_edited is None for frame in frames):

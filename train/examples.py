@@ -106,9 +106,10 @@ class ExampleMaker:
             own_LK, bare_LCHW = own_MK[own_L], images_NCHW[rows_M][own_L]
             other_LK = own_LK.clone()
             other_LK[:, k] = 1 - own_LK[:, k]
-            images += [bare_LCHW, lent_LCHW]
-            labels += [other_LK, own_LK]
-            targets += [lent_LCHW, bare_LCHW]
+            # Not back: a face's own mouth, which the code tells little of, would be learnt as a blur.
+            images.append(bare_LCHW)
+            labels.append(other_LK)
+            targets.append(lent_LCHW)
         return Examples(
             images_MCHW=torch.cat(images), labels_MK=torch.cat(labels), targets_MCHW=torch.cat(targets)
         )

@@ -23,6 +23,8 @@ Kind = Literal["boolean", "continuous", "categorical"]
 
 Value = float | int | str
 """A strength (boolean), a number in the attribute's own units (continuous), or a category's name."""
+UNLIKELY, LIKELY = 0.25, 0.75
+"""Estimates of a boolean that count as none, and as certainty."""
 MAX_STRENGTH = 1000
 """Far beyond any use, and far from where a network's arithmetic overflows."""
 
@@ -199,6 +201,27 @@ class AttributeSet:
             ConfigError: no attribute has this name.
         """
         return self._slices[self[name].name]
+
+    def decided(self, estimates_NA: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what is drawn for estimates: a boolean that is likely absent is absent, and the other way.
+
+        A classifier that half sees glasses on a bare face would otherwise have half of a pair drawn there.
+        Between UNLIKELY and LIKELY it changes smoothly, so that a video's estimates may drift.
+
+        Args:
+            estimates_NA: (N, n_columns) float32.
+
+        Returns:
+            (N, n_columns) float32, a copy.
+        """
+        decided_NA = estimates_NA.astype(np.float32, copy=True)
+        for attribute in self:
+            if attribute.kind == "boolean":
+                absent, present = self.slice(attribute.name).start, self.slice(attribute.name).stop - 1
+                share = np.clip((estimates_NA[:, present] - UNLIKELY) / (LIKELY - UNLIKELY), 0, 1)
+                decided_NA[:, present] = share * share * (3 - 2 * share)
+                decided_NA[:, absent] = 1 - decided_NA[:, present]
+        return decided_NA
 
     def apply(self, values: Mapping[str, Value], source_NA: NDArray[np.float32]) -> NDArray[np.float32]:
         """Overwrite the named attributes' columns; the others keep what the source has.

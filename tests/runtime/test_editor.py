@@ -52,8 +52,9 @@ def test_latents_are_encoded_once_and_decoded_with_many_values(editor: Editor) -
 
 def test_attributes_that_are_not_named_keep_the_classifiers_estimate(editor: Editor) -> None:
     latents = editor.encode(faces_crops())
+    decided_NA = editor.attributes.decided(latents.source_NA)
     estimate = {
-        name: latents.source_NA[:, editor.attributes.slice(name).stop - 1] for name in editor.attributes.names
+        name: decided_NA[:, editor.attributes.slice(name).stop - 1] for name in editor.attributes.names
     }
     named = [
         editor.decode(latents[i : i + 1], {name: float(values[i]) for name, values in estimate.items()})[0]

@@ -164,3 +164,26 @@ def test_each_kind_says_what_it_takes_and_comes_back_from_json(
 
 def test_sliders_of_both_kinds_stand_before_categories() -> None:
     assert AttributeSet([HAIR, GLASSES, AGE]).names == ("Age", "Eyeglasses", "Hair")
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=9))
+def test_estimates_are_decided_without_changing_their_order(estimates: list[float]) -> None:
+    glasses = AttributeSet([GLASSES])
+    given_NA = np.array([[1 - p, p] for p in sorted(estimates)], np.float32)
+    decided_NA = glasses.decided(given_NA)
+    assert (np.diff(decided_NA[:, 1]) >= 0).all()
+    np.testing.assert_allclose(decided_NA.sum(axis=1), 1, atol=1e-6)
+    assert (decided_NA[given_NA[:, 1] <= 0.25, 1] == 0).all()
+    assert (decided_NA[given_NA[:, 1] >= 0.75, 1] == 1).all()
+    np.testing.assert_array_equal(given_NA, np.array([[1 - p, p] for p in sorted(estimates)], np.float32))
+
+
+def test_only_booleans_are_decided() -> None:
+    age = Attribute(name="Age", span=(0.0, 100.0))
+    mixed = AttributeSet([GLASSES, age, HAIR])
+    estimates_NA = np.array([[0.6, 0.4, 0.6, 0.4, 0.2, 0.5, 0.3]], np.float32)
+    decided_NA = mixed.decided(estimates_NA)
+    for attribute in mixed:
+        columns = mixed.slice(attribute.name)
+        same = np.array_equal(decided_NA[:, columns], estimates_NA[:, columns])
+        assert same == (attribute.kind != "boolean")

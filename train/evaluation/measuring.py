@@ -132,9 +132,8 @@ class _Pass:
         latents = self.autoencoder.encode(images_NCHW)
         self.real.append(read(self.judge, images_NCHW, self.attributes))
         self._rebuild(images_NCHW, latents, labels_NK)
-        read_NA = softmax_columns(
-            torch.from_numpy(self.real[-1].logits_NA).to(images_NCHW.device), self.attributes
-        )
+        estimates_NA = softmax_columns(torch.from_numpy(self.real[-1].logits_NA), self.attributes)
+        read_NA = torch.from_numpy(self.attributes.decided(estimates_NA.numpy())).to(images_NCHW.device)
         neutral_NCHW = self.autoencoder.decode(latents, read_NA)
         self._rest_at_neutral(images_NCHW, neutral_NCHW)
         self._paste(images_NCHW, latents, labels_NK, rows, (read_NA, neutral_NCHW))
