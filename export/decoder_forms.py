@@ -41,7 +41,7 @@ class MapDecoderGraph(StagedGraph):
         config = graph.autoencoder.config
         self.name = graph.name
         self.input_names = graph.input_names
-        self._mask, self._reading = config.mask, config.reading_layers
+        self._mask, self._n_skip = config.mask, config.n_skip
         # In a tuple: the network's own weights are no weights of this graph.
         self._original = (graph.eval(),)
         self.layers = nn.ModuleList(
@@ -64,7 +64,7 @@ class MapDecoderGraph(StagedGraph):
         framed = False
         layers = cast(list[_Layer], list(form.layers)) if self.transposed else []
         for j, layer in enumerate(layers):
-            frames = j + 1 < len(layers) and j + 1 not in self._reading and _pointwise(layer.after)
+            frames = j + 1 < len(layers) and not self._takes_skip(j + 1) and _pointwise(layer.after)
             form.layers[j] = _untransposed(layer, framed=framed, frames=frames)
             framed = frames
         form.name = f"{self.name}{SHUFFLE}"
@@ -78,8 +78,8 @@ class MapDecoderGraph(StagedGraph):
         """Return what the last layer gives: the drawing before tanh, and the mask before its sigmoid."""
         hidden, values_NA = inputs[0], inputs[-1]
         for j, layer in enumerate(self.layers):
-            if j in self._reading:
-                hidden = torch.cat([hidden, inputs[1 + self._reading.index(j)]], dim=1)
+            if self._takes_skip(j):
+                hidden = torch.cat([hidden, inputs[j]], dim=1)
             hidden = layer(hidden, values_NA)
         return (hidden,)
 
@@ -92,6 +92,9 @@ class MapDecoderGraph(StagedGraph):
             return (drawing.reshape_as(computed[0]),)
         mask, image = torch.sigmoid(flat[:, 3:]), inputs[-2]
         return ((mask * drawing + (1 - mask) * image.flatten(2)).reshape_as(image),)
+
+    def _takes_skip(self, j: int) -> bool:
+        return 1 <= j <= self._n_skip
 
 
 class _Layer(nn.Module):

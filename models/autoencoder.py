@@ -51,7 +51,7 @@ class AutoEncoder(nn.Module):
     def _decoder_layer(self, j: int) -> nn.Sequential:
         config = self.config
         width = config.widths[-1 - j]
-        inputs = width + config.n_columns + (width if j in config.reading_layers else 0)
+        inputs = width + config.n_columns + (width if 1 <= j <= config.n_skip else 0)
         if j == config.n_layers - 1:
             return nn.Sequential(*upsample(config.upsampling, inputs, 4 if config.mask else 3))
         outputs = config.widths[-2 - j]
@@ -64,15 +64,14 @@ class AutoEncoder(nn.Module):
     @property
     def latent_names(self) -> tuple[str, ...]:
         """Names of the tensors that `encode` returns, in order."""
-        n_skip = self.config.n_skip
-        read = (f"skip_{j}" if j <= n_skip else f"detail_{j}" for j in self.config.reading_layers)
-        return ("latent", *read, *(("image",) if self.config.mask else ()))
+        skips = tuple(f"skip_{j}" for j in range(1, self.config.n_skip + 1))
+        return ("latent", *skips, *(("image",) if self.config.mask else ()))
 
     @property
     def latent_shapes(self) -> tuple[tuple[int, int, int], ...]:
         """(C, H, W) of the tensors that `encode` returns, in order."""
         size = self.config.image_size
-        shapes = [self.config.latent_shape(depth) for depth in (0, *self.config.reading_layers)]
+        shapes = [self.config.latent_shape(depth) for depth in range(self.config.n_skip + 1)]
         return (*shapes, *(((3, size, size),) if self.config.mask else ()))
 
     def encode(self, images_NCHW: Tensor) -> tuple[Tensor, ...]:
@@ -82,8 +81,7 @@ class AutoEncoder(nn.Module):
             images_NCHW: (N, 3, image_size, image_size) in [-1, 1].
 
         Returns:
-            The innermost latent; then a tensor for each skip and each detail, innermost first; then, with a
-            mask, the images.
+            The innermost latent; then a tensor for each skip, innermost first; then, with a mask, the images.
         """
         outputs = []
         hidden = images_NCHW
@@ -92,11 +90,11 @@ class AutoEncoder(nn.Module):
             if self.eraser is not None and i == self.config.n_layers - 1 - self.config.n_skip:
                 hidden = self.eraser(hidden)
             outputs.append(hidden)
-        latents = tuple(outputs[-1 - depth] for depth in (0, *self.config.reading_layers))
+        latents = tuple(outputs[-1 - depth] for depth in range(self.config.n_skip + 1))
         return (*latents, images_NCHW) if self.config.mask else latents
 
     def discriminated(self, latents: Sequence[Tensor]) -> Tensor:
-        """Return the latent that the discriminator must read: the shallowest one of the code."""
+        """Return the latent that the discriminator must read: the shallowest one that the decoder reads."""
         return latents[self.config.n_skip]
 
     def render(self, latents: Sequence[Tensor], values_NA: Tensor) -> Rendering:
@@ -107,11 +105,10 @@ class AutoEncoder(nn.Module):
             values_NA: (N, n_columns); a boolean slider at alpha is [1 - alpha, alpha].
         """
         hidden = latents[0]
-        beside = dict(zip(self.config.reading_layers, latents[1:], strict=False))
         for j, layer in enumerate(self.decoder):
             inputs = [hidden, attribute_maps(values_NA, hidden)]
-            if j in beside:
-                inputs.append(beside[j])
+            if 1 <= j <= self.config.n_skip:
+                inputs.append(latents[j])
             hidden = layer(torch.cat(inputs, dim=1))
         # A slice of interleaved channels takes the slow way through tanh.
         drawing = torch.tanh(hidden[:, :3].contiguous())

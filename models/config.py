@@ -32,9 +32,6 @@ class AutoEncoderConfig:
     """Encoder layers, and as many decoder layers; each halves or doubles the resolution."""
     n_skip: int = 0
     """Decoder layers, from the second innermost on, that also read the encoder's output of their size."""
-    n_details: int = 0
-    """Decoder layers, from the second outermost inwards, that also read the encoder's output of their size.
-    What they read is no part of the code: as the image that a mask keeps, it may tell anything."""
     norm: Norm = "batch"
     """Normalisation of all layers but the outermost."""
     upsampling: Upsampling = "convtranspose"
@@ -62,11 +59,6 @@ class AutoEncoderConfig:
             0 <= self.n_skip < self.n_layers,
             f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
         )
-        most = self.n_layers - 2 - self.n_skip
-        _require(
-            0 <= self.n_details <= max(0, most),
-            f"n_details = {self.n_details}: expected 0 to {max(0, most)} (n_layers - 2 - n_skip)",
-        )
         _require(self.erased >= 0, f"erased = {self.erased}: expected 0 or more")
         _require(0 <= self.dropout < 1, f"dropout = {self.dropout}: expected 0 to 1, without 1")
         _require(self.norm in get_args(Norm), f"norm = {self.norm!r}: expected one of {get_args(Norm)}")
@@ -85,12 +77,6 @@ class AutoEncoderConfig:
     def widths(self) -> tuple[int, ...]:
         """Feature maps after each encoder layer, outermost first."""
         return tuple(min(self.init_fm * 2**i, self.max_fm) for i in range(self.n_layers))
-
-    @property
-    def reading_layers(self) -> tuple[int, ...]:
-        """Decoder layers that read an encoder's output beside the code, innermost (0) first."""
-        outermost = self.n_layers - 1
-        return (*range(1, self.n_skip + 1), *range(outermost - self.n_details, outermost))
 
     def latent_shape(self, depth: int = 0) -> tuple[int, int, int]:
         """Return (channels, height, width) of the encoder's output `depth` layers before the last."""

@@ -34,13 +34,11 @@ FROM_0 = (
     "feedback_on_removal",
     "feedback_enough",
     "patch_weight",
-    "identity_weight",
     "mask_weight",
     "colour_weight",
     "monotonicity_weight",
     "exaggeration_weight",
     "drawn_weight",
-    "borrowed_weight",
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
@@ -69,10 +67,6 @@ class TrainConfig:
     cells are left, the better the attributes can be removed from them."""
     n_skip: int = 0
     """Skip connections."""
-    n_details: int = 0
-    """Decoder layers, from the second outermost inwards, that read what the encoder found at their size,
-    which may tell anything. Without edits whose result is known (`drawn_glasses`, `borrowed_mouths`), a
-    decoder learns to copy them."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
     norm: Norm = "batch"
@@ -134,9 +128,6 @@ class TrainConfig:
     """What keeps the patch discriminator from winning: the published one has batch norm."""
     patch_smoothing: float = 0.2
     """What the patch discriminator's target for real images lacks to 1."""
-    identity_weight: float = 0.0
-    """Weight of the error of images that are drawn with their own labels: without it a mask may stay open
-    wherever edits need it."""
     mask_weight: float = 0.01
     """Weight of the mean of the mask on edited images."""
     colour_weight: float = 0.05
@@ -150,13 +141,6 @@ class TrainConfig:
     the faces must be aligned."""
     drawn_weight: float = 1.0
     """Weight of the error of putting drawn glasses on and of that of taking them off."""
-    borrowed_mouths: tuple[str, ...] = ()
-    """Boolean attributes that show in the lower face: the decoder learns from faces with the lower face of
-    another, which has the other label, too; the faces must be aligned."""
-    borrowed_features: tuple[str, ...] = ()
-    """The same of attributes that show in the lower face and the brows."""
-    borrowed_weight: float = 1.0
-    """Weight of the error of changing a label to what was borrowed, and of that of changing back."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -181,8 +165,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise ConfigError(f"attributes = {list(self.attributes)}: expected one or more, all different")
-        for label, names in self.examples_of.items():
-            self._require_names(label, names)
+        self._require_names("drawn_glasses", [self.drawn_glasses] if self.drawn_glasses else [])
         for label, weights in (("oversample", self.oversample), ("swap", self.swap)):
             self._require_names(label, weights)
             self._require_weights(label, weights)
@@ -227,7 +210,6 @@ class TrainConfig:
             max_fm=self.max_fm,
             n_layers=self.n_layers or self._halvings,
             n_skip=self.n_skip,
-            n_details=self.n_details,
             norm=self.norm,
             erased=erased,
             mask=self.mask,
@@ -254,25 +236,6 @@ class TrainConfig:
     def draws_glasses(self) -> bool:
         """Whether glasses are drawn on faces."""
         return bool(self.drawn_glasses and self.drawn_weight)
-
-    @property
-    def borrows(self) -> bool:
-        """Whether faces borrow features."""
-        return bool((self.borrowed_mouths or self.borrowed_features) and self.borrowed_weight)
-
-    @property
-    def examples_of(self) -> Mapping[str, tuple[str, ...]]:
-        """The attributes of which there are edits whose result is known, by the settings that name them."""
-        return {
-            "drawn_glasses": (self.drawn_glasses,) if self.drawn_glasses else (),
-            "borrowed_mouths": self.borrowed_mouths,
-            "borrowed_features": self.borrowed_features,
-        }
-
-    @property
-    def makes_examples(self) -> bool:
-        """Whether there are edits whose result is known, which need aligned faces."""
-        return self.draws_glasses or self.borrows
 
     @property
     def guided(self) -> bool:

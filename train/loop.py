@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fader.errors import BundleError
@@ -21,7 +22,7 @@ from fader.train.draws import Draws, seed_of
 from fader.train.erasure import erase_linearly
 from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.evaluation.swaps import DIRECTIONS
-from fader.train.examples import ExampleMaker, Examples
+from fader.train.examples import Examples, drawn_glasses
 from fader.train.interruption import Interruption
 from fader.train.run_folder import RunFolder
 from fader.train.session import Progress, Session
@@ -61,7 +62,6 @@ class Loop:
         self.batches = Batches(
             splits.training, weights_N, batch_size=config.batch_size, seed=config.seed, rows=rows
         )
-        self.examples = ExampleMaker(config, splits.training)
         self.baseline = trainer.adversary.baseline(splits.training.labels_NK, weights_N)
         self.best = {name: _figures(run, name) for name in ("best", "best-reconstruction")}
         self.before_s = 60 * float(_training(run, "last").get("minutes", 0.0))
@@ -102,14 +102,22 @@ class Loop:
                     break
         return dict(self.best["best"])
 
-    def _after(self, number: int) -> Iterator[tuple[Tensor, Tensor, dict[str, Examples]]]:
-        config, processes = self.trainer.config, self.trainer.processes
+    def _after(self, number: int) -> Iterator[tuple[Tensor, Tensor, Examples | None]]:
         for following in itertools.count(number):
             images_NCHW, labels_NK = self.batches.batch(following)
-            stream = seed_of(config.seed, EXAMPLES, following)
-            draws = Draws(stream, processes.rows(config.batch_size), config.batch_size)
-            positions = self.batches.positions(following)
-            yield images_NCHW, labels_NK, self.examples.make(positions, images_NCHW, labels_NK, draws)
+            yield images_NCHW, labels_NK, self._examples(following, images_NCHW, labels_NK)
+
+    def _examples(self, number: int, images_NCHW: Tensor, labels_NK: Tensor) -> Examples | None:
+        config, training = self.trainer.config, self.splits.training
+        landmarks_N52 = training.parent.landmarks_N52
+        if not config.draws_glasses or landmarks_N52 is None:
+            return None
+        here = training.indices[self.batches.positions(number)]
+        rows = self.trainer.processes.rows(config.batch_size)
+        draws = Draws(seed_of(config.seed, EXAMPLES, number), rows, config.batch_size)
+        k = self.trainer.attributes.names.index(config.drawn_glasses)
+        examples = drawn_glasses(images_NCHW, labels_NK, torch.from_numpy(landmarks_N52[here]), k, draws)
+        return examples if len(examples) else None
 
     def note(self, metrics: Metrics) -> str:
         """Return the latest figures in a few words."""

@@ -3,7 +3,6 @@
 Shapes: N images, A attribute columns, K attributes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.examples import BORROWED_SHARE, DRAWN_SHARE, Examples
+from fader.train.examples import SHARE, Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -28,8 +27,6 @@ from fader.train.objectives import (
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
-SHARES = {"drawn": DRAWN_SHARE, "borrowed": BORROWED_SHARE}
-"""One image in so many has examples, at most."""
 SQUARES = 2.0
 """Weight of squared errors beside absolute ones."""
 MOST_BEYOND = 0.5
@@ -68,7 +65,7 @@ class EditingLosses(nn.Module):
         labels_NK: Tensor,
         edited_NK: Tensor,
         draws: Draws,
-        examples: Mapping[str, Examples],
+        examples: Examples | None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the losses, unweighted, by their names in `Metrics`, and the edited images.
 
@@ -77,12 +74,12 @@ class EditingLosses(nn.Module):
             labels_NK: What they show; see `fader.train.objectives`.
             edited_NK: What they shall show.
             draws: Source of randomness.
-            examples: Edits whose result is known, by the names of their losses.
+            examples: Edits whose result is known.
         """
         n, critics = len(images_NCHW), self.critics
         others_NK = other_values(labels_NK, self.attributes, draws)
         encoded = self.autoencoder.encode(
-            torch.cat([images_NCHW, *(one.images_MCHW for one in examples.values())])
+            images_NCHW if examples is None else torch.cat([images_NCHW, examples.images_MCHW])
         )
         latents = [latent[:n] for latent in encoded]
         code_NCHW = self.autoencoder.discriminated(latents)
@@ -93,18 +90,17 @@ class EditingLosses(nn.Module):
         raised_M, beyond_MK = self._beyond(labels_NK, edited_NK, draws)
         # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
         asked = [(labels_NK, latents), (edited_NK, latents), (beyond_MK, [z[raised_M] for z in latents])]
-        of_examples = [z[n:] for z in encoded]
-        asked += [(torch.cat([one.labels_MK for one in examples.values()]), of_examples)] if examples else []
+        if examples is not None:
+            asked.append((examples.labels_MK, [z[n:] for z in encoded]))
         rendering = self.autoencoder.render(
             [torch.cat(parts) for parts in zip(*(latents for _, latents in asked), strict=True)],
             columns(torch.cat([wanted for wanted, _ in asked]), self.attributes),
         )
-        counts = [n, n, len(raised_M), *(len(one.labels_MK) for one in examples.values())]
-        _, edited_NCHW, beyond_MCHW, *shown = torch.split(rendering.image, counts)
-        results = dict(zip(examples, shown, strict=True))
+        _, edited_NCHW, beyond_MCHW, *results = torch.split(
+            rendering.image, [len(wanted) for wanted, _ in asked]
+        )
         losses = {
             "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
-            "identity": _error(rendering.image[:n], images_NCHW).mean(),
             "latent_adversary": adversary,
             "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
             "mask": none if rendering.mask is None else rendering.mask[n : 2 * n].float().mean(),
@@ -113,10 +109,7 @@ class EditingLosses(nn.Module):
             "feedback": none,
             "monotonicity": none,
             "exaggeration": none,
-            **{
-                name: self._example_loss(name, examples.get(name), results.get(name, none), n)
-                for name in SHARES
-            },
+            "drawn": none,
         }
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
@@ -133,13 +126,10 @@ class EditingLosses(nn.Module):
             losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
+        if examples is not None:
+            # Not the mean over examples, of which several processes may have different numbers.
+            losses["drawn"] = _error(results[0], examples.targets_MCHW).sum() * SHARE / n
         return losses, edited_NCHW
-
-    def _example_loss(self, name: str, examples: Examples | None, drawn_MCHW: Tensor, n: int) -> Tensor:
-        if examples is None:
-            return drawn_MCHW.new_zeros(())
-        # Not the mean over examples, of which several processes may have different numbers.
-        return _error(drawn_MCHW, examples.targets_MCHW).sum() * SHARES[name] / n
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
         continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]

@@ -156,12 +156,11 @@ def _require_fit(data: AlignedSet, config: TrainConfig) -> None:
     for name in config.oversample:
         if kinds[name] != "boolean":
             raise ConfigError(f"oversample names {name}, which is {kinds[name]}: expected boolean attributes")
-    for label, attributes in config.examples_of.items():
-        for name in attributes:
-            if data.landmarks_N52 is None:
-                raise ConfigError(f"{label} needs aligned faces: leave --no-align away, or the setting")
-            if kinds[name] != "boolean":
-                raise ConfigError(f"{label} names {name}, which is {kinds[name]}: expected a boolean one")
+    glasses = config.drawn_glasses
+    if glasses and data.landmarks_N52 is None:
+        raise ConfigError("drawn_glasses needs aligned faces: leave --no-align away, or the setting")
+    if glasses and kinds[glasses] != "boolean":
+        raise ConfigError(f"drawn_glasses names {glasses}, which is {kinds[glasses]}: expected a boolean one")
 
 
 def _require_attributes(start: Path, attributes: AttributeSet) -> None:

@@ -36,8 +36,6 @@ class Metrics:
 
     reconstruction: float
     """Mean squared error in [-1, 1] units."""
-    identity: float
-    """Error of images that are drawn with their own labels."""
     latent_discriminator: float
     """Cross-entropy summed over attributes, nats; the last of the iteration's steps; 0 with a frozen
     encoder."""
@@ -60,9 +58,6 @@ class Metrics:
     drawn: float
     """Error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
     where none were drawn."""
-    borrowed: float
-    """Error of changing a label to what was borrowed, and that of changing it back, added; 0 if
-    unused, or where nothing was borrowed."""
 
 
 class Trainer:
@@ -151,17 +146,14 @@ class Trainer:
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         return torch.optim.Adam(learning, lr=self.config.learning_rate, betas=self.config.betas)
 
-    def update(
-        self, images_NCHW: Tensor, labels_NK: Tensor, examples: Mapping[str, Examples] | None = None
-    ) -> Metrics:
+    def update(self, images_NCHW: Tensor, labels_NK: Tensor, examples: Examples | None = None) -> Metrics:
         """Update every network once.
 
         Args:
             images_NCHW: (N, 3, S, S) in [-1, 1], this process's of the batch.
             labels_NK: (N, K) float32; see `fader.train.objectives`.
-            examples: Edits whose result is known, by the names of their losses.
+            examples: Edits whose result is known.
         """
-        shown = {name: one.to(self.processes.device) for name, one in (examples or {}).items()}
         draws = self._draws(len(images_NCHW))
         images_NCHW = flip(self._here(images_NCHW), draws)
         labels_NK = self._here(labels_NK)
@@ -169,7 +161,7 @@ class Trainer:
         latent_loss = 0.0
         if not self.config.encoder_frozen:
             latent_loss = self._update_latent_discriminator(images_NCHW, labels_NK)
-        losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws, shown)
+        losses, edited_NCHW = self._update_autoencoder(images_NCHW, labels_NK, edited_NK, draws, examples)
         if self._patch is not None:
             real_NA, edited_NA = columns(labels_NK, self.attributes), columns(edited_NK, self.attributes)
             with self._autocast():
@@ -219,14 +211,15 @@ class Trainer:
         labels_NK: Tensor,
         edited_NK: Tensor,
         draws: Draws,
-        examples: Mapping[str, Examples],
+        examples: Examples | None,
     ) -> tuple[dict[str, float], Tensor]:
         self.autoencoder.train()
         if self.config.encoder_frozen:
             self.autoencoder.encoder.eval()
         self.latent_discriminator.eval()
+        here = None if examples is None else examples.to(self.processes.device)
         with self._autocast():
-            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws, examples)
+            losses, edited_NCHW = self._losses(images_NCHW, labels_NK, edited_NK, draws, here)
         weights = self._weights()
         self._step("autoencoder", torch.stack([weights[name] * loss for name, loss in losses.items()]).sum())
         return {name: loss.item() for name, loss in losses.items()}, edited_NCHW.detach()
@@ -236,7 +229,6 @@ class Trainer:
         latent = ramp(config.latent_weight, self.iteration, config.latent_ramp)
         return {
             "reconstruction": 1.0,
-            "identity": config.identity_weight,
             "latent_adversary": latent,
             "latent_linear": latent,
             "feedback": config.feedback_weight,
@@ -246,7 +238,6 @@ class Trainer:
             "monotonicity": config.monotonicity_weight,
             "exaggeration": config.exaggeration_weight,
             "drawn": config.drawn_weight,
-            "borrowed": config.borrowed_weight,
         }
 
     def _autocast(self) -> torch.autocast:

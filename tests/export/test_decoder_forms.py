@@ -25,7 +25,6 @@ EXAMPLES = settings(deadline=None, max_examples=60)
 def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
     n_layers = draw(st.integers(1, 4))
     norm: Norm = draw(st.sampled_from(get_args(Norm)))
-    n_skip = draw(st.integers(0, n_layers - 1))
     cells = draw(st.integers(2 if norm == "instance" else 1, 4))
     return AutoEncoderConfig(
         image_size=cells * 2**n_layers,
@@ -33,8 +32,7 @@ def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
         init_fm=draw(st.integers(1, 5)),
         max_fm=draw(st.integers(5, 12)),
         n_layers=n_layers,
-        n_skip=n_skip,
-        n_details=draw(st.integers(0, max(0, n_layers - 2 - n_skip))),
+        n_skip=draw(st.integers(0, n_layers - 1)),
         norm=norm,
         upsampling=draw(st.sampled_from(get_args(Upsampling))),
         mask=draw(st.booleans()),

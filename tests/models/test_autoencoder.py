@@ -52,15 +52,13 @@ def test_the_published_configuration_has_the_published_size() -> None:
 @st.composite
 def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
     n_layers = draw(st.integers(1, 4))
-    n_skip = draw(st.integers(0, n_layers - 1))
     return AutoEncoderConfig(
         image_size=2**n_layers * draw(st.integers(2, 3)),
         n_layers=n_layers,
         n_columns=draw(st.integers(2, 7)),
         init_fm=draw(st.integers(1, 4)),
         max_fm=draw(st.sampled_from([4, 6, 64])),
-        n_skip=n_skip,
-        n_details=draw(st.integers(0, max(0, n_layers - 2 - n_skip))),
+        n_skip=draw(st.integers(0, n_layers - 1)),
         norm=draw(st.sampled_from(get_args(Norm))),
         upsampling=draw(st.sampled_from(get_args(Upsampling))),
         dropout=draw(st.sampled_from([0.0, 0.3])),
@@ -75,7 +73,7 @@ def test_every_combination_of_options_draws_images_and_backpropagates(config: Au
     pictures = images(network)
     latents = network.encode(pictures)
     assert tuple(latent.shape[1:] for latent in latents) == network.latent_shapes
-    assert len(network.latent_names) == len(latents) == 1 + len(config.reading_layers) + config.mask
+    assert len(network.latent_names) == len(latents) == 1 + config.n_skip + config.mask
     assert network.latent_names[-1] == "image" or not config.mask
     rendering = network.render(latents, values(network))
     for drawn in (rendering.image, rendering.drawing):
@@ -154,19 +152,6 @@ def test_the_discriminated_latent_is_the_shallowest_that_the_decoder_reads(n_ski
     for latent in shared:
         (gradient,) = torch.autograd.grad(latent.sum(), found, retain_graph=True)
         assert gradient.abs().sum() > 0
-
-
-@pytest.mark.parametrize("mask", [False, True])
-def test_details_are_read_by_the_layers_before_the_outermost_and_are_no_part_of_the_code(mask: bool) -> None:
-    network = tiny(n_layers=4, n_skip=1, n_details=1, mask=mask).eval()
-    latents = network.encode(images(network))
-    assert network.latent_names[:3] == ("latent", "skip_1", "detail_2")
-    assert network.latent_shapes[2] == tuple(latents[2].shape[1:]) == network.config.latent_shape(2)
-    assert torch.equal(network.discriminated(latents), latents[1])
-    (inputs,) = read_by_decoder(network, 2)
-    torch.testing.assert_close(inputs[:, -latents[2].shape[1] :], latents[2], rtol=0, atol=0)
-    (outermost,) = read_by_decoder(network, 3)
-    assert outermost.shape[1] == network.config.widths[0] + network.config.n_columns
 
 
 def test_with_a_mask_the_result_mixes_drawing_and_image() -> None:

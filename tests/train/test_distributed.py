@@ -23,7 +23,7 @@ from fader.train.distributed import processes
 torch.set_num_threads(1)
 sizes = {"batch_size": 8, "iterations": 4, "evaluate_every": 4, "n_skip": int(sys.argv[2])}
 # Of which each process has another number.
-sizes |= {"drawn_glasses": "Round", "borrowed_mouths": ("Red",)}
+sizes["drawn_glasses"] = "Round"
 # The linear reader of so few codes makes much of rounding errors; its statistics have a test of their own.
 config = tiny_config(latent_dropout=0.0, latent_linear=False, learning_rate=2e-4, **sizes)
 with processes() as those:

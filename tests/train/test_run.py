@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -222,23 +221,6 @@ def test_a_run_can_begin_with_the_networks_of_another(run: Run, tmp_path: Path) 
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=name)
 
 
-def test_a_decoder_that_reads_details_begins_as_one_that_ignores_them(run: Run, tmp_path: Path) -> None:
-    start = run[0] / "checkpoints" / "last"
-    options: dict[str, Any] = {"iterations": 1, "learning_rate": 1e-12, "average": 0.0, "evaluate_every": 1}
-    options["n_details"] = 1
-    train(tiny_config(**options), DATA, tmp_path / "next", about=ABOUT, start=start)
-    before = load_checkpoint(start).autoencoder.eval()
-    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder.eval()
-    assert "detail_1" in after.latent_names
-    old, new = (network.state_dict()["decoder.1.0.weight"] for network in (before, after))
-    torch.testing.assert_close(old, new[:, : old.shape[1]], rtol=0, atol=1e-6)
-    assert new[:, old.shape[1] :].numel() > 0
-    assert new[:, old.shape[1] :].abs().max() < 1e-9
-    wider = tiny_config(**options, init_fm=8)
-    with pytest.raises(BundleError, match="do not fit its configuration"):
-        train(wider, DATA, tmp_path / "other", about=ABOUT, start=start)
-
-
 def test_a_run_may_keep_the_classifiers_that_it_begins_with(run: Run, tmp_path: Path) -> None:
     start, phases = run[0] / "checkpoints" / "last", set()
     session = Session(observe=lambda progress: phases.add(progress.phase))
@@ -321,19 +303,16 @@ def test_oversampling_wants_a_boolean(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("setting", "wrap"), [("drawn_glasses", str), ("borrowed_mouths", lambda name: (name,))]
-)
-def test_edits_whose_result_is_known_want_a_boolean_and_aligned_faces(
-    setting: str, wrap: Callable[[str], Any], tmp_path: Path
-) -> None:
+def test_drawn_glasses_want_a_boolean_and_aligned_faces(tmp_path: Path) -> None:
     height = AttributeSet([Attribute(name="Height", span=(10.0, 90.0))])
     data = replace(DATA, labels_NK=DATA.labels_NK[:, :1], attributes=height)
-    config = tiny_config(attributes=("Height",), **{setting: wrap("Height")})
-    with pytest.raises(ConfigError, match=f"{setting} names Height, which is continuous: expected a boolean"):
+    config = tiny_config(attributes=("Height",), drawn_glasses="Height")
+    with pytest.raises(
+        ConfigError, match="drawn_glasses names Height, which is continuous: expected a boolean"
+    ):
         train(config, data, tmp_path / "run", about=ABOUT)
-    config = tiny_config(**{setting: wrap("Red")})
-    with pytest.raises(ConfigError, match=f"{setting} needs aligned faces: leave --no-align away"):
+    config = tiny_config(drawn_glasses="Red")
+    with pytest.raises(ConfigError, match="drawn_glasses needs aligned faces: leave --no-align away"):
         train(config, replace(DATA, landmarks_N52=None), tmp_path / "run", about=ABOUT)
     assert not (tmp_path / "run").exists()
 

@@ -3,7 +3,6 @@
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -101,12 +100,12 @@ def test_copied_streams_and_odd_time_stamps_pass_the_store(editor: Editor, tmp_p
         assert (report.frames_from_store, pictures) == (n_stored, expected)
 
 
-@pytest.mark.parametrize("options", [{}, {"n_skip": 1}, {"n_details": 1}])
-def test_models_without_a_mask_and_with_skips_or_details_are_stored_too(
-    editor: Editor, eventful: Path, tmp_path: Path, options: dict[str, Any]
+@pytest.mark.parametrize("n_skip", [0, 1])
+def test_models_without_a_mask_and_with_skips_are_stored_too(
+    editor: Editor, eventful: Path, tmp_path: Path, n_skip: int
 ) -> None:
     torch.manual_seed(1)
-    config = AutoEncoderConfig(image_size=CROP, n_columns=2, init_fm=8, max_fm=16, n_layers=3, **options)
+    config = AutoEncoderConfig(image_size=CROP, n_columns=2, init_fm=8, max_fm=16, n_layers=3, n_skip=n_skip)
     network = Checkpoint(
         autoencoder=AutoEncoder(config).eval(),
         classifier=Classifier(
