@@ -1,7 +1,7 @@
 """From a run and its evaluation to what is committed of the shipped model.
 
     fader-eval run RUN -o EVALUATION
-    python benchmarks/shipped_model.py RUN EVALUATION --command "..." --machine "..."
+    python benchmarks/shipped_model.py RUN EVALUATION --command "..." --machine "..." --updates 4156 --updates ...
     fader-export checkpoints/faces -o models/pretrained/faces --name faces --int8 fairface_frontal.zip
 
 writes checkpoints/faces, in float16, with the figures in its card, and the tables of docs/shipped-model.md.
@@ -21,6 +21,7 @@ from fader.checkpoint_folders import find_checkpoint
 ROOT = Path(__file__).parents[1]
 NEEDED = ("autoencoder.", "classifier.", "guide.", "patch_discriminator.")
 """What a run needs that begins there; its decoder is the averaged one."""
+BATCH = 32
 FIRST_TABLE = "## Edits that the judge sees, %"
 
 
@@ -39,7 +40,7 @@ def metrics(report: Mapping[str, Any]) -> dict[str, str]:
             f"others kept {percent(swap['others_kept'])} drawn, {percent(swap['pasted_kept'])} pasted"
         )
     for attribute in report["attributes"]:
-        code, image = (percent(attribute[what]["accuracy"]) for what in ("code", "image"))
+        code, image = (percent(attribute[what]["score"]) for what in ("code", "image"))
         said[f"a fresh probe reads {attribute['name']}"] = f"{code}, of the image {image}"
     for attribute in report["attributes"]:
         slider = attribute["slider"]
@@ -58,6 +59,7 @@ def main(
     evaluation: Annotated[Path, typer.Argument(exists=True, help="Folder that fader-eval made of it.")],
     command: Annotated[str, typer.Option(help="How it was trained, for the card.")],
     machine: Annotated[str, typer.Option(help="Where, and how long.")],
+    updates: Annotated[list[int], typer.Option(help="Of each run that led to it; 32 images each.")],
     out: Annotated[Path, typer.Option(help="Checkpoint, overwritten.")] = ROOT / "checkpoints" / "faces",
     document: Annotated[Path, typer.Option(help="Its tables are replaced.")] = ROOT
     / "docs"
@@ -69,7 +71,8 @@ def main(
     known = json.loads((out / "checkpoint.json").read_text(encoding="utf-8"))["training"]
     report = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
     own = {name: known[name] for name in ("data", "licence")}
-    told = {"command": command, "machine": machine, "metrics": metrics(report)}
+    counts = {"iterations": ", ".join(map(str, updates)), "images_seen": BATCH * sum(updates)}
+    told = {**counts, "command": command, "machine": machine, "metrics": metrics(report)}
     sidecar["training"] = {**sidecar["training"], **own, **told}
     weights = {
         name: value.half() if value.dtype == torch.float32 else value
