@@ -1,7 +1,7 @@
 """From a run and its evaluation to what is committed of the shipped model.
 
     fader-eval run RUN -o EVALUATION
-    python benchmarks/shipped_model.py RUN EVALUATION --command "..." --machine "..." --updates 4156 --updates ...
+    python benchmarks/shipped_model.py RUN EVALUATION --command ... --machine ... --updates 4156 --updates ...
     fader-export checkpoints/faces -o models/pretrained/faces --name faces --int8 fairface_frontal.zip
 
 writes checkpoints/faces, in float16, with the figures in its card, and the tables of docs/shipped-model.md.

@@ -112,7 +112,8 @@ class Loop:
         landmarks_N52 = training.parent.landmarks_N52
         if not config.draws_glasses or landmarks_N52 is None:
             return None
-        here = training.indices[self.batches.positions(number)]
+        # In the order of the set, as the batch is.
+        here = np.sort(training.indices[self.batches.positions(number)])
         rows = self.trainer.processes.rows(config.batch_size)
         draws = Draws(seed_of(config.seed, EXAMPLES, number), rows, config.batch_size)
         k = self.trainer.attributes.names.index(config.drawn_glasses)
