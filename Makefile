@@ -18,8 +18,8 @@ check: env  ## lint, format, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tests: env  ## files of tests side by side, as many as there are processors, four at most
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+tests: env
+	$(BIN)/pytest
 
 env: $(VENV)/.complete  ## the environment of developers and CI
 env-demo: $(VENV)/.demo
