@@ -152,9 +152,7 @@ def test_the_adversarys_figures_are_those_of_its_own_loss() -> None:
     assert metrics.colour > 0
 
 
-def test_the_drawing_for_the_true_labels_is_compared_with_the_image(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_drawing_for_the_true_labels_is_compared_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer(tiny_config())
     images, labels = batch(4)
     images = (images + images.flip(3)) / 2
