@@ -141,9 +141,9 @@ def sliders(bundle: Bundle, engine: Engine, rounds: int, seconds: float) -> dict
     values_NA = np.concatenate([model.attributes.apply({name: float(p)}, one.source_NA) for p in positions])
     return in_turns(
         {
-            "plain": lambda: model.render(many, many.source_NA),
-            "in one batch": lambda: model.render(same, values_NA),
-            "one by one": lambda: [editor.model.render(one, row[None]) for row in values_NA],
+            "plain": lambda: model.render(many, many.source_NA, many.source_NA),
+            "in one batch": lambda: model.render(same, values_NA, same.source_NA),
+            "one by one": lambda: [model.render(one, row[None], one.source_NA) for row in values_NA],
         },
         POSITIONS,
         rounds,

@@ -104,9 +104,10 @@ def forms(editor: Editor, source: Path, values: dict[str, float]) -> str:
     )
     wanted_NA = editor.attributes.apply(values, latents.source_NA)
     began = time.perf_counter()
-    full = editor.model.render(latents, wanted_NA)
+    full = editor.model.render(latents, wanted_NA, latents.source_NA)
     drawing_ms = (time.perf_counter() - began) / len(pixels) * 1e3
-    change = float(np.abs(full - editor.model.render(halved, wanted_NA)).max()) * 127.5
+    small = editor.model.render(halved, wanted_NA, latents.source_NA)
+    change = float(np.abs(full - small).max()) * 127.5
     is_image = [np.array_equal(t, to_model(pixels)) for t in latents.tensors]
     kept = sum(t[0].nbytes for t, image in zip(latents.tensors, is_image, strict=True) if not image)
     return (

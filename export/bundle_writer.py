@@ -114,6 +114,7 @@ def _fill(
             LatentSpec(name=latent, shape=shape)
             for latent, shape in zip(autoencoder.latent_names, autoencoder.latent_shapes, strict=True)
         ),
+        relative=autoencoder.config.relative,
         template=checkpoint.template,
         graphs={
             **{graph_name: f"{graph_name}.onnx" for graph_name in verified},

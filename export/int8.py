@@ -73,13 +73,14 @@ def make_int8(bundle: Bundle, faces: Faces) -> dict[str, bytes]:
     source_NA = engine.classify(pixels_NCHW)
     latents = engine.encode(pixels_NCHW)
     engine.close()
-    names = [latent.name for latent in bundle.manifest.latents]
+    manifest = bundle.manifest
+    names = [latent.name for latent in manifest.latents]
     codes = dict(zip(names, latents, strict=True))
     feeds: dict[str, Iterator[Inputs]] = {
         "encoder": _batches({"pixels": pixels_NCHW}),
         "decoder": (
             batch
-            for values_NA in edits(bundle.manifest.attributes, source_NA)
+            for values_NA in edits(manifest.attributes, source_NA, relative=manifest.relative)
             for batch in _batches({**codes, "values": values_NA})
         ),
     }
@@ -91,15 +92,18 @@ def make_int8(bundle: Bundle, faces: Faces) -> dict[str, bytes]:
     return graphs
 
 
-def edits(attributes: AttributeSet, source_NA: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return values as they are and, for each attribute, with that one set to its opposite.
+def edits(
+    attributes: AttributeSet, source_NA: NDArray[np.float32], *, relative: bool
+) -> list[NDArray[np.float32]]:
+    """Return the decoder's values for images as they are and, for each attribute, with that one's opposite.
 
     Args:
         attributes: The sliders. The opposite of a slider is its other end; of a category, the next one.
-        source_NA: (N, A) columns.
+        source_NA: (N, A) columns that the classifier reads.
+        relative: Whether the decoder reads by how much columns change.
 
     Returns:
-        (N, A) columns, one more than there are attributes.
+        (N, A) values, one more than there are attributes.
     """
     found = [source_NA]
     for attribute in attributes:
@@ -108,7 +112,7 @@ def edits(attributes: AttributeSet, source_NA: NDArray[np.float32]) -> list[NDAr
         edited_NA = source_NA.copy()
         edited_NA[:, columns] = np.eye(attribute.n_columns, dtype=np.float32)[opposite]
         found.append(edited_NA)
-    return found
+    return [wanted_NA - source_NA for wanted_NA in found] if relative else found
 
 
 def compare_int8(bundle: Bundle, graphs: Mapping[str, bytes], faces: Faces) -> dict[str, float]:
@@ -129,7 +133,9 @@ def compare_int8(bundle: Bundle, graphs: Mapping[str, bytes], faces: Faces) -> d
     pixels_NCHW = to_model(faces.test_NSS3)
     with tempfile.TemporaryDirectory() as folder:
         full, small = OpenVino(bundle), OpenVinoInt8(_with_graphs(bundle, graphs, Path(folder) / "bundle"))
-        wanted = edits(bundle.manifest.attributes, full.classify(pixels_NCHW))
+        manifest = bundle.manifest
+        source_NA = full.classify(pixels_NCHW)
+        wanted = edits(manifest.attributes, source_NA, relative=manifest.relative)
         reference, found = (_drawn(engine, pixels_NCHW, wanted) for engine in (full, small))
         for engine in (full, small):
             engine.close()

@@ -97,12 +97,21 @@ class AutoEncoder(nn.Module):
         """Return the latent that the discriminator must read: the shallowest one that the decoder reads."""
         return latents[self.config.n_skip]
 
+    def asked(self, wanted_NA: Tensor, shown_NA: Tensor) -> Tensor:
+        """Return the values that the decoder must read.
+
+        Args:
+            wanted_NA: (N, n_columns) of the result; a boolean slider at alpha is [1 - alpha, alpha].
+            shown_NA: (N, n_columns) of the images as they are.
+        """
+        return wanted_NA - shown_NA if self.config.relative else wanted_NA
+
     def render(self, latents: Sequence[Tensor], values_NA: Tensor) -> Rendering:
         """Draw latents with attribute values, keeping drawing and mask apart.
 
         Args:
             latents: As `encode` returns them.
-            values_NA: (N, n_columns); a boolean slider at alpha is [1 - alpha, alpha].
+            values_NA: (N, n_columns), see `asked`.
         """
         hidden = latents[0]
         for j, layer in enumerate(self.decoder):

@@ -42,6 +42,9 @@ class AutoEncoderConfig:
     """Directions that the end of the encoder erases from the code; see `fader.models.eraser`."""
     mask: bool = False
     """Whether the decoder also draws a mask m and returns m * drawing + (1 - m) * image."""
+    relative: bool = False
+    """Whether the decoder reads by how much the values change, instead of the values, so that 0 everywhere
+    asks for the image as it is (relative attributes: Liu et al. 2019, STGAN; Wu et al. 2019, RelGAN)."""
 
     def __post_init__(self) -> None:
         _require(self.n_layers >= 1, f"n_layers = {self.n_layers}: expected 1 or more")

@@ -151,7 +151,8 @@ class Editor:
         Source: Lample et al. 2017, section 3.
         """
         source_NA = self.attributes.decided(latents.source_NA)
-        return from_model(self.model.render(latents, self.attributes.apply(values, source_NA)))
+        wanted_NA = self.attributes.apply(values, source_NA)
+        return from_model(self.model.render(latents, wanted_NA, source_NA))
 
     def crops(self, picture: Any) -> NDArray[np.uint8]:
         """Find the faces of a picture and cut them out as the model wants them.

@@ -3,6 +3,7 @@
 Shapes: N images, C channels, S image size, A attribute columns.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from fader.runtime.latents import Latents
 from fader.runtime.motion import Values
 
 __all__ = ["Model"]
+
+IMAGE = "image"
+"""The latent that is the image itself."""
 
 
 class Model:
@@ -83,12 +87,20 @@ class Model:
                 entries[i] = entry
         return self.join([entry for entry in entries if entry is not None])
 
-    def render(self, latents: Latents, values_NA: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Render latents with attribute columns as (N, 3, S, S) float32 in [-1, 1].
+    def render(
+        self, latents: Latents, wanted_NA: NDArray[np.float32], shown_NA: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Render latents as (N, 3, S, S) float32 in [-1, 1].
+
+        Args:
+            latents: Of batch N.
+            wanted_NA: (N, columns) of the result.
+            shown_NA: (N, columns) of the images as they are; some models draw by what changes.
 
         Raises:
             BundleError: the latents come from another bundle.
         """
+        values_NA = wanted_NA - shown_NA if self.bundle.manifest.relative else wanted_NA
         if latents.bundle_id != self.bundle.id:
             raise BundleError(
                 f"these latents were made by bundle {latents.bundle_id[:12]}, this is {self.bundle.id[:12]}: "
@@ -101,6 +113,22 @@ class Model:
             return parts[0]
         size = self.image_size
         return np.concatenate(parts) if parts else np.empty((0, 3, size, size), np.float32)
+
+    def unedited(
+        self, latents: Latents, shown_NA: NDArray[np.float32], crops: Sequence[NDArray[np.uint8]]
+    ) -> NDArray[np.float32]:
+        """Return what renderings of an edit are compared with, (N, 3, S, S) float32 in [-1, 1].
+
+        Args:
+            latents: Of batch N.
+            shown_NA: (N, columns) of the images as they are.
+            crops: The images, each (S, S, 3) uint8 RGB.
+        """
+        # A decoder that blends what it changes into the image draws the image itself where nothing changes.
+        blends = any(latent.name == IMAGE for latent in self.bundle.manifest.latents)
+        if self.bundle.manifest.relative and blends:
+            return to_model(np.stack(crops))
+        return self.render(latents, shown_NA, shown_NA)
 
     def join(self, parts: list[Latents]) -> Latents:
         """Return one batch of several, in their order; an empty one of none."""

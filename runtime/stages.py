@@ -201,12 +201,12 @@ def _rendered(
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
         each_NA = [values.apply(model.attributes, source_NA, times_N) for values in wanted]
         if any(frame.n_edited is None for frame in frames):
-            same_NCHW = model.render(latents, source_NA)
             crops = [crop for frame in frames for crop in frame.crops]
+            same_NCHW = model.unedited(latents, source_NA, crops)
             for output, wanted_NA in enumerate(each_NA):
                 # A call for each: an engine may round differently in a batch of another size, and an output
                 # must not depend on which others are made.
-                pairs = zip(model.render(latents, wanted_NA), same_NCHW, crops, faces, strict=True)
+                pairs = zip(model.render(latents, wanted_NA, source_NA), same_NCHW, crops, faces, strict=True)
                 changes = [
                     delta(edited, same, crop, strength=face.strength) for edited, same, crop, face in pairs
                 ]

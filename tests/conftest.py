@@ -33,6 +33,7 @@ def detector_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         image_size=SIZE,
         attributes=AttributeSet([Attribute(name="Glasses")]),
         latents=(LatentSpec(name="latent", shape=(8, 4, 4)),),
+        relative=False,
         template=template_at(CELEBA_TIGHT, SIZE),
         graphs=graphs,
         files={path.name: file_record(path) for path in sorted(folder.iterdir())},

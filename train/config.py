@@ -38,7 +38,7 @@ FROM_0 = (
     "colour_weight",
     "monotonicity_weight",
     "exaggeration_weight",
-    "drawn_weight",
+    "examples_weight",
     "classifier_attack",
 )
 CHANCES = ("dropout", "latent_dropout", "patch_smoothing", "average")
@@ -69,6 +69,9 @@ class TrainConfig:
     """Skip connections."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
+    relative: bool = False
+    """Whether the decoder reads by how much values change instead of what they become: where nothing changes,
+    it then need not draw anything over the image."""
     norm: Norm = "batch"
     """Normalisation of encoder and decoder."""
     upsampling: Upsampling = "pixelshuffle"
@@ -139,8 +142,12 @@ class TrainConfig:
     drawn_glasses: str = ""
     """Attribute that means glasses, if the decoder is to learn from glasses drawn on faces without any too;
     the faces must be aligned."""
-    drawn_weight: float = 1.0
-    """Weight of the error of putting drawn glasses on and of that of taking them off."""
+    prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Boolean attribute name to two strengths, if the decoder is to learn it from what the averages of alike
+    faces without and with it differ in (`fader.train.prototypes`): by how many times the difference a slider
+    from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder."""
+    examples_weight: float = 1.0
+    """Weight of the error of edits whose result is known: those of the last two settings."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -166,6 +173,7 @@ class TrainConfig:
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise ConfigError(f"attributes = {list(self.attributes)}: expected one or more, all different")
         self._require_names("drawn_glasses", [self.drawn_glasses] if self.drawn_glasses else [])
+        self._require_prototypes()
         for label, weights in (("oversample", self.oversample), ("swap", self.swap)):
             self._require_names(label, weights)
             self._require_weights(label, weights)
@@ -213,6 +221,7 @@ class TrainConfig:
             norm=self.norm,
             erased=erased,
             mask=self.mask,
+            relative=self.relative,
             upsampling=self.upsampling,
             dropout=self.dropout,
         )
@@ -233,9 +242,14 @@ class TrainConfig:
         return (self.image_size & -self.image_size).bit_length() - 1
 
     @property
-    def draws_glasses(self) -> bool:
-        """Whether glasses are drawn on faces."""
-        return bool(self.drawn_glasses and self.drawn_weight)
+    def has_examples(self) -> bool:
+        """Whether there are edits whose result is known."""
+        return bool((self.drawn_glasses or self.prototypes) and self.examples_weight)
+
+    @property
+    def draws_edits(self) -> bool:
+        """Whether there are losses on edits whose result is not known."""
+        return bool(self.feedback_weight or self.patch_weight or self.colour_weight)
 
     @property
     def guided(self) -> bool:
@@ -251,6 +265,17 @@ class TrainConfig:
         for name in names:
             if name not in self.attributes:
                 raise ConfigError(f"{label} names {name!r}: expected some of {', '.join(self.attributes)}")
+
+    def _require_prototypes(self) -> None:
+        self._require_names("prototypes", self.prototypes)
+        for name, strengths in self.prototypes.items():
+            if len(strengths) != 2 or not all(s >= 0 and math.isfinite(s) for s in strengths):
+                raise ConfigError(
+                    f"prototypes of {name!r} is {list(strengths)}: expected two numbers, 0 or more, such as "
+                    "[2.0, 3.0]"
+                )
+        if self.prototypes and not self.encoder_frozen:
+            raise ConfigError("prototypes wants encoder_frozen = true: its averages are of alike codes")
 
     def _require_weights(self, label: str, weights: Mapping[str, float]) -> None:
         for name, weight in weights.items():

@@ -1,75 +1,184 @@
-"""Edits whose result is known: faces with drawn glasses and without.
+"""Edits whose result is known: faces with drawn glasses and without, and faces moved towards prototypes.
 
-Shapes: N images of a batch, M examples, K attributes.
+Shapes: N images of a batch, S their height and width in pixels, K attributes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from fader.attributes import AttributeSet
+from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
+from fader.train.prototypes import Prototypes, towards
 
-__all__ = ["SHARE", "Examples", "drawn_glasses"]
+__all__ = ["ExampleMaker", "Examples"]
 
-SHARE = 4
-"""One image in so many gets drawn glasses, if it shows none."""
 LEAST, MOST = 0.2, 1.5
-"""Slider values at which glasses are put on."""
+"""By how much a slider is moved."""
+UNCHANGED, SECOND = 0.1, 0.3
+"""Shares of images whose other attributes stay, and of those others in which two are changed."""
+ONWARDS, FARTHER = 0.15, 0.5
+"""Share of changes in the direction that an image shows already, and how far they go beside the others."""
+PUT_ON, TAKEN_OFF = 0.15, 0.4
+"""Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
+REACH, SOFT = 1.25, 0.35
+"""Where changes of an aligned face end, and over what they fade: in half axes of an ellipse around it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examples:
-    """M edits and their results."""
+    """N edits and their results."""
 
-    images_MCHW: Tensor
-    """(M, 3, S, S) in [-1, 1]: what is edited."""
-    labels_MK: Tensor
-    """(M, K): what the result shall show; see `fader.train.objectives`."""
-    targets_MCHW: Tensor
-    """(M, 3, S, S) in [-1, 1]: what it looks like."""
-
-    def __len__(self) -> int:
-        return len(self.labels_MK)
+    images_NCHW: Tensor
+    """(N, 3, S, S) in [-1, 1]: what is edited."""
+    shown_NK: Tensor
+    """(N, K): what it shows; see `fader.train.objectives`."""
+    wanted_NK: Tensor
+    """(N, K): what the result shall show."""
+    targets_NCHW: Tensor
+    """(N, 3, S, S) in [-1, 1]: what it looks like."""
 
     def to(self, device: torch.device) -> "Examples":
         """Return them on another device."""
         return Examples(
-            images_MCHW=self.images_MCHW.to(device),
-            labels_MK=self.labels_MK.to(device),
-            targets_MCHW=self.targets_MCHW.to(device),
+            images_NCHW=self.images_NCHW.to(device),
+            shown_NK=self.shown_NK.to(device),
+            wanted_NK=self.wanted_NK.to(device),
+            targets_NCHW=self.targets_NCHW.to(device),
         )
 
 
-def drawn_glasses(
-    images_NCHW: Tensor, labels_NK: Tensor, landmarks_N52: Tensor, k: int, draws: Draws
-) -> Examples:
-    """Draw glasses on some of the faces without: one plain pair to put on, various ones to take off.
+class ExampleMaker:
+    """Makes one example of each image of a batch."""
 
-    Args:
-        images_NCHW: (N, 3, S, S) in [-1, 1], faces aligned to CelebA's tight template.
-        labels_NK: (N, K).
-        landmarks_N52: (N, 5, 2) pixels, see `fader.runtime.faces.portrait.Portrait`.
-        k: The attribute that means glasses, a boolean one.
-        draws: Source of randomness.
-    """
-    # By place in the whole batch, so that several processes make the examples that one would.
-    places_N = torch.arange(draws.total)[draws.rows]
-    rows_M = ((labels_NK[:, k] == 0) & (places_N % SHARE == 0)).nonzero()[:, 0]
-    mirror_M = draws.uniform()[rows_M] < 0.5
-    bare_MCHW, off_MK = images_NCHW[rows_M], labels_NK[rows_M]
-    bare_MCHW = torch.where(mirror_M[:, None, None, None], bare_MCHW.flip(3), bare_MCHW)
-    yaws_M = yaws_of(landmarks_N52[rows_M]) * torch.where(mirror_M, -1, 1)
-    slider_M = LEAST + (MOST - LEAST) * draws.uniform()[rows_M]
-    plain = plain_glasses(len(rows_M)).exaggerated(slider_M)
-    opacity_M111 = slider_M.clamp(max=1)[:, None, None, None]
-    on_MK = off_MK.clone()
-    on_MK[:, k] = slider_M
-    return Examples(
-        images_MCHW=torch.cat([bare_MCHW, wear(bare_MCHW, various_glasses(draws).of(rows_M), yaws_M)]),
-        labels_MK=torch.cat([on_MK, off_MK]),
-        targets_MCHW=torch.cat(
-            [torch.lerp(bare_MCHW, wear(bare_MCHW, plain, yaws_M), opacity_M111), bare_MCHW]
-        ),
-    )
+    def __init__(
+        self,
+        attributes: AttributeSet,
+        *,
+        glasses: str = "",
+        prototypes: Prototypes | None = None,
+        strengths: Mapping[str, Sequence[float]] | None = None,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            attributes: Those of the labels.
+            glasses: The boolean attribute that means glasses; they are drawn on aligned faces.
+            prototypes: Averages of faces.
+            strengths: By attribute, by how many times the difference of averages a slider from 0 to 1
+                changes a face, and one from 1 to 0; 0 for not at all.
+            shares: Attribute name to its share of those changes; 1 where not named.
+        """
+        self.attributes, self.glasses, self.prototypes = attributes, glasses, prototypes
+        self.strengths, self.shares = dict(strengths or {}), dict(shares or {})
+
+    def make(
+        self,
+        images_NCHW: Tensor,
+        labels_NK: Tensor,
+        landmarks_N52: Tensor | None,
+        positions_N: Tensor,
+        draws: Draws,
+    ) -> Examples:
+        """Make the examples.
+
+        Args:
+            images_NCHW: (N, 3, S, S) in [-1, 1].
+            labels_NK: (N, K).
+            landmarks_N52: (N, 5, 2) pixels of aligned faces, see `fader.runtime.faces.portrait.Portrait`.
+            positions_N: (N,) where in the training images they are.
+            draws: Source of randomness.
+        """
+        mirrored_N = draws.uniform() < 0.5
+        images_NCHW = _mirrored(images_NCHW, mirrored_N)
+        made = Examples(
+            images_NCHW=images_NCHW, shown_NK=labels_NK, wanted_NK=labels_NK, targets_NCHW=images_NCHW
+        )
+        if self.prototypes is not None:
+            aligned = landmarks_N52 is not None
+            made = self._towards_prototypes(
+                made, self.prototypes, positions_N, mirrored_N, draws, aligned=aligned
+            )
+        if self.glasses and landmarks_N52 is not None:
+            yaws_N = yaws_of(landmarks_N52) * torch.where(mirrored_N, -1, 1)
+            made = self._with_glasses(made, yaws_N, draws)
+        return made
+
+    def _towards_prototypes(
+        self,
+        made: Examples,
+        prototypes: Prototypes,
+        positions_N: Tensor,
+        mirrored_N: Tensor,
+        draws: Draws,
+        *,
+        aligned: bool,
+    ) -> Examples:
+        names = list(self.strengths)
+        shares = [float(self.shares.get(name, 1.0)) for name in names]
+        first_N, second_N = draws.choice(shares), draws.choice(shares)
+        chance_N2 = draws.uniform(2)
+        amount_NK = LEAST + (MOST - LEAST) * draws.uniform(len(names))
+        onwards_NK = draws.uniform(len(names)) < ONWARDS
+        wanted_NK, targets_NCHW = made.wanted_NK.clone(), made.targets_NCHW.clone()
+        for i, name in enumerate(names):
+            k = self.attributes.names.index(name)
+            chosen_N = (first_N == i) | ((second_N == i) & (chance_N2[:, 1] < SECOND))
+            has_N = made.shown_NK[:, k] == 1
+            added_N = has_N == onwards_NK[:, i]
+            put, taken = self.strengths[name]
+            strength_N = torch.where(added_N, put, -taken)
+            rows = (chosen_N & (chance_N2[:, 0] >= UNCHANGED) & (strength_N != 0)).nonzero()[:, 0]
+            without, with_, there = prototypes.means(positions_N[rows], name)
+            rows, without, with_ = rows[there], without[there], with_[there]
+            moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
+            own = torch.where(has_N[rows, None, None, None], with_, without)
+            change = (strength_N[rows] * moved_M)[:, None, None, None] * (with_ - without)
+            if aligned:
+                change = change * _window(change.shape[-1])
+            own, change = (_mirrored(part, mirrored_N[rows]) for part in (own, change))
+            targets_NCHW[rows] = towards(targets_NCHW[rows], own, change)
+            wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
+        return replace(made, wanted_NK=wanted_NK, targets_NCHW=targets_NCHW)
+
+    def _with_glasses(self, made: Examples, yaws_N: Tensor, draws: Draws) -> Examples:
+        """Put one plain pair on some bare faces, and various pairs on others, to be taken off."""
+        k = self.attributes.names.index(self.glasses)
+        chance_N, slider_N, various = draws.uniform(), draws.uniform(), various_glasses(draws)
+        slider_N = LEAST + (MOST - LEAST) * slider_N
+        bare_N = made.shown_NK[:, k] == 0
+        on = (bare_N & (chance_N < PUT_ON)).nonzero()[:, 0]
+        off = (bare_N & (chance_N >= PUT_ON) & (chance_N < TAKEN_OFF)).nonzero()[:, 0]
+        images, shown_NK = made.images_NCHW.clone(), made.shown_NK.clone()
+        targets, wanted_NK = made.targets_NCHW.clone(), made.wanted_NK.clone()
+        opacity = slider_N.clamp(max=1)[:, None, None, None]
+        plain = plain_glasses(len(on)).exaggerated(slider_N[on])
+        targets[on] = torch.lerp(targets[on], wear(targets[on], plain, yaws_N[on]), opacity[on])
+        wanted_NK[on, k] = slider_N[on]
+        worn = various.of(off)
+        images[off] = wear(images[off], worn, yaws_N[off])
+        targets[off] = torch.lerp(wear(targets[off], worn, yaws_N[off]), targets[off], opacity[off])
+        shown_NK[off, k] = 1
+        wanted_NK[off, k] = 1 - slider_N[off]
+        return Examples(images_NCHW=images, shown_NK=shown_NK, wanted_NK=wanted_NK, targets_NCHW=targets)
+
+
+def _mirrored(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
+    return torch.where(mirrored_N[:, None, None, None], images_NCHW.flip(3), images_NCHW)
+
+
+def _window(size: int) -> Tensor:
+    """Return (size, size), 1 on an aligned face and 0 around it."""
+    (left_x, eyes_y), (right_x, _), (_, mouth_y) = template_at(CELEBA_TIGHT, size)
+    axis = torch.arange(size, dtype=torch.float32)
+    half_width = 1.1 * float(right_x - left_x)
+    half_height = 1.2 * float(mouth_y - eyes_y)
+    x = (axis - float(left_x + right_x) / 2) / half_width
+    y = (axis[:, None] - float(eyes_y) - 0.57 * float(mouth_y - eyes_y)) / half_height
+    inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
+    return inside * inside * (3 - 2 * inside)

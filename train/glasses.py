@@ -132,14 +132,15 @@ def various_glasses(draws: Draws) -> Glasses:
     tinted = draws.uniform(3) - 0.6
     sunglasses = random[:, 9] < 0.3
     return Glasses(
-        half_width_M=between(0, 0.36, 0.48),
-        half_height_M=between(1, 0.22, 0.42),
+        half_width_M=between(0, 0.34, 0.52),
+        half_height_M=between(1, 0.2, 0.44),
         exponent_M=between(2, 2, 5),
-        rim_M=between(3, 0.02, 0.1),
-        centre_x_M=between(4, 0.5, 0.6),
-        centre_y_M=between(5, 0.0, 0.18),
-        tilt_M=between(6, -0.04, 0.04),
-        shift_M2=0.06 * (draws.uniform(2) - 0.5),
+        # Thin ones are the most frequent, and the hardest to see.
+        rim_M=0.015 + 0.085 * random[:, 3] ** 2,
+        centre_x_M=between(4, 0.48, 0.62),
+        centre_y_M=between(5, -0.02, 0.26),
+        tilt_M=between(6, -0.08, 0.08),
+        shift_M2=0.12 * (draws.uniform(2) - 0.5),
         frame_M3=torch.where(random[:, 7:8] < 0.85, dark, tinted).clamp(-1, 1),
         lens_M3=between(10, -1, -0.5)[:, None].expand(-1, 3),
         tint_M=torch.where(sunglasses, between(11, 0.6, 0.97), between(11, 0, 0.25)),

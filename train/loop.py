@@ -22,10 +22,11 @@ from fader.train.draws import Draws, seed_of
 from fader.train.erasure import erase_linearly
 from fader.train.evaluation.evaluate import evaluate, grid
 from fader.train.evaluation.swaps import DIRECTIONS
-from fader.train.examples import Examples, drawn_glasses
+from fader.train.examples import ExampleMaker, Examples
 from fader.train.interruption import Interruption
+from fader.train.prototypes import Prototypes
 from fader.train.run_folder import RunFolder
-from fader.train.session import Progress, Session
+from fader.train.session import Observer, Progress, Session
 from fader.train.splits import Splits, draw_weights
 from fader.train.state import networks, tensors
 from fader.train.trainer import Metrics, Trainer
@@ -63,6 +64,7 @@ class Loop:
             splits.training, weights_N, batch_size=config.batch_size, seed=config.seed, rows=rows
         )
         self.baseline = trainer.adversary.baseline(splits.training.labels_NK, weights_N)
+        self.maker: ExampleMaker | None = None
         self.best = {name: _figures(run, name) for name in ("best", "best-reconstruction")}
         self.before_s = 60 * float(_training(run, "last").get("minutes", 0.0))
         self.started = time.monotonic()
@@ -75,6 +77,7 @@ class Loop:
             self.run.forget_after(trainer.iteration)
             if not trainer.iteration:
                 self.save("last", {})
+        self.maker = _maker(trainer, self.splits, session.observe)
         ahead = prefetch(self._after(trainer.iteration), AHEAD, name="batches")
         with Interruption() as interruption, ahead as batches, closing(self.run):
             for batch in batches if trainer.iteration < config.iterations else ():
@@ -108,17 +111,15 @@ class Loop:
             yield images_NCHW, labels_NK, self._examples(following, images_NCHW, labels_NK)
 
     def _examples(self, number: int, images_NCHW: Tensor, labels_NK: Tensor) -> Examples | None:
-        config, training = self.trainer.config, self.splits.training
-        landmarks_N52 = training.parent.landmarks_N52
-        if not config.draws_glasses or landmarks_N52 is None:
+        if self.maker is None:
             return None
-        # In the order of the set, as the batch is.
-        here = np.sort(training.indices[self.batches.positions(number)])
+        config, training = self.trainer.config, self.splits.training
+        positions_N = self.batches.positions(number)
+        all_N52 = training.parent.landmarks_N52
+        landmarks_N52 = None if all_N52 is None else torch.from_numpy(all_N52[training.indices[positions_N]])
         rows = self.trainer.processes.rows(config.batch_size)
         draws = Draws(seed_of(config.seed, EXAMPLES, number), rows, config.batch_size)
-        k = self.trainer.attributes.names.index(config.drawn_glasses)
-        examples = drawn_glasses(images_NCHW, labels_NK, torch.from_numpy(landmarks_N52[here]), k, draws)
-        return examples if len(examples) else None
+        return self.maker.make(images_NCHW, labels_NK, landmarks_N52, torch.from_numpy(positions_N), draws)
 
     def note(self, metrics: Metrics) -> str:
         """Return the latest figures in a few words."""
@@ -184,6 +185,28 @@ class Loop:
         )
         state = tensors(trainer) if name == "last" else {}
         save_checkpoint(checkpoint, self.run.checkpoint(name), extra=networks(trainer), tensors=state)
+
+
+def _maker(trainer: Trainer, splits: Splits, observe: Observer) -> ExampleMaker | None:
+    config = trainer.config
+
+    def report(done: int, total: int) -> None:
+        observe(Progress(phase="prototypes", done=done, total=total))
+
+    if not config.has_examples:
+        return None
+    prototypes = None
+    if config.prototypes:
+        prototypes = Prototypes(
+            trainer.averaged, splits.training, trainer.attributes, config.prototypes, report
+        )
+    return ExampleMaker(
+        trainer.attributes,
+        glasses=config.drawn_glasses,
+        prototypes=prototypes,
+        strengths=config.prototypes,
+        shares=config.swap,
+    )
 
 
 def _seen(figures: Mapping[str, float]) -> float:

@@ -15,7 +15,7 @@ from fader.train.adversary import LatentAdversary
 from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
-from fader.train.examples import SHARE, Examples
+from fader.train.examples import Examples
 from fader.train.linear_reader import LinearReader
 from fader.train.objectives import (
     attribute_loss,
@@ -27,6 +27,19 @@ from fader.train.objectives import (
 
 __all__ = ["Critics", "EditingLosses", "patch_loss"]
 
+LOSSES = (
+    "reconstruction",
+    "latent_adversary",
+    "latent_linear",
+    "mask",
+    "patch",
+    "colour",
+    "feedback",
+    "monotonicity",
+    "exaggeration",
+    "examples",
+)
+"""Names in `Metrics`."""
 SQUARES = 2.0
 """Weight of squared errors beside absolute ones."""
 MOST_BEYOND = 0.5
@@ -76,10 +89,12 @@ class EditingLosses(nn.Module):
             draws: Source of randomness.
             examples: Edits whose result is known.
         """
+        if examples is not None and self.config.encoder_frozen and not self.config.draws_edits:
+            return self._of_examples(examples), images_NCHW[:0]
         n, critics = len(images_NCHW), self.critics
         others_NK = other_values(labels_NK, self.attributes, draws)
         encoded = self.autoencoder.encode(
-            images_NCHW if examples is None else torch.cat([images_NCHW, examples.images_MCHW])
+            images_NCHW if examples is None else torch.cat([images_NCHW, examples.images_NCHW])
         )
         latents = [latent[:n] for latent in encoded]
         code_NCHW = self.autoencoder.discriminated(latents)
@@ -89,28 +104,28 @@ class EditingLosses(nn.Module):
         edited_NA = columns(edited_NK, self.attributes)
         raised_M, beyond_MK = self._beyond(labels_NK, edited_NK, draws)
         # One pass for all renderings: fewer calls, and batch norm sees the mixture it will see in use.
-        asked = [(labels_NK, latents), (edited_NK, latents), (beyond_MK, [z[raised_M] for z in latents])]
+        asked = [
+            (labels_NK, labels_NK, latents),
+            (edited_NK, labels_NK, latents),
+            (beyond_MK, labels_NK[raised_M], [z[raised_M] for z in latents]),
+        ]
         if examples is not None:
-            asked.append((examples.labels_MK, [z[n:] for z in encoded]))
+            asked.append((examples.wanted_NK, examples.shown_NK, [z[n:] for z in encoded]))
+        wanted, shown, drawn = zip(*asked, strict=True)
         rendering = self.autoencoder.render(
-            [torch.cat(parts) for parts in zip(*(latents for _, latents in asked), strict=True)],
-            columns(torch.cat([wanted for wanted, _ in asked]), self.attributes),
+            [torch.cat(parts) for parts in zip(*drawn, strict=True)],
+            self.autoencoder.asked(
+                columns(torch.cat(wanted), self.attributes), columns(torch.cat(shown), self.attributes)
+            ),
         )
-        _, edited_NCHW, beyond_MCHW, *results = torch.split(
-            rendering.image, [len(wanted) for wanted, _ in asked]
-        )
-        losses = {
-            "reconstruction": functional.mse_loss(rendering.drawing[:n], images_NCHW),
-            "latent_adversary": adversary,
-            "latent_linear": none if critics.reader is None else critics.reader(code_NCHW.flatten(1)),
-            "mask": none if rendering.mask is None else rendering.mask[n : 2 * n].float().mean(),
-            "patch": none,
-            "colour": none,
-            "feedback": none,
-            "monotonicity": none,
-            "exaggeration": none,
-            "drawn": none,
-        }
+        _, edited_NCHW, beyond_MCHW, *results = torch.split(rendering.image, [len(one) for one in wanted])
+        losses = dict.fromkeys(LOSSES, none)
+        losses["reconstruction"] = functional.mse_loss(rendering.drawing[:n], images_NCHW)
+        losses["latent_adversary"] = adversary
+        if critics.reader is not None:
+            losses["latent_linear"] = critics.reader(code_NCHW.flatten(1))
+        if rendering.mask is not None:
+            losses["mask"] = rendering.mask[n : 2 * n].float().mean()
         if critics.guide is not None:
             guess_NA = critics.guide(augment(edited_NCHW, draws))
             weights_N = self._feedback_weights(labels_NK, edited_NK)
@@ -122,14 +137,25 @@ class EditingLosses(nn.Module):
                 edited_NCHW[raised_M], beyond_MCHW, beyond_MK - edited_NK[raised_M]
             )
         if critics.patch is not None:
-            score = critics.patch(edited_NCHW, edited_NA).float()
-            losses["patch"] = functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+            losses["patch"] = _real(critics.patch(edited_NCHW, edited_NA).float())
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
         if examples is not None:
-            # Not the mean over examples, of which several processes may have different numbers.
-            losses["drawn"] = _error(results[0], examples.targets_MCHW).sum() * SHARE / n
+            losses["examples"] = _error(results[0], examples.targets_NCHW).mean()
         return losses, edited_NCHW
+
+    def _of_examples(self, examples: Examples) -> dict[str, Tensor]:
+        """Return the losses of a decoder that learns from nothing else."""
+        wanted_NA, shown_NA = (
+            columns(part, self.attributes) for part in (examples.wanted_NK, examples.shown_NK)
+        )
+        rendering = self.autoencoder.render(
+            self.autoencoder.encode(examples.images_NCHW), self.autoencoder.asked(wanted_NA, shown_NA)
+        )
+        losses = dict.fromkeys(LOSSES, wanted_NA.new_zeros(()))
+        losses["reconstruction"] = functional.mse_loss(rendering.drawing, examples.targets_NCHW)
+        losses["examples"] = _error(rendering.image, examples.targets_NCHW).mean()
+        return losses
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
         continuous = [k for k, a in enumerate(self.attributes) if a.kind == "continuous"]
@@ -171,6 +197,10 @@ class EditingLosses(nn.Module):
         last = [self.attributes.slice(name).stop - 1 for name in self.attributes.names]
         first = [self.attributes.slice(name).start for name in self.attributes.names]
         return logits_NA[:, last].float() - logits_NA[:, first].float()
+
+
+def _real(score: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
 
 
 def _error(images_MCHW: Tensor, targets_MCHW: Tensor) -> Tensor:

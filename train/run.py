@@ -153,9 +153,12 @@ def _require_fit(data: AlignedSet, config: TrainConfig) -> None:
             f"{(size, size, 3)} with {', '.join(names)}: prepare them with the same settings"
         )
     kinds = {attribute.name: attribute.kind for attribute in data.attributes}
-    for name in config.oversample:
-        if kinds[name] != "boolean":
-            raise ConfigError(f"oversample names {name}, which is {kinds[name]}: expected boolean attributes")
+    for setting, named in (("oversample", [*config.oversample]), ("prototypes", [*config.prototypes])):
+        for name in named:
+            if kinds[name] != "boolean":
+                raise ConfigError(
+                    f"{setting} names {name}, which is {kinds[name]}: expected boolean attributes"
+                )
     glasses = config.drawn_glasses
     if glasses and data.landmarks_N52 is None:
         raise ConfigError("drawn_glasses needs aligned faces: leave --no-align away, or the setting")

@@ -82,7 +82,7 @@ def _cast(name: str, value: Any, kind: Any) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_cast(name, item, get_args(kind)[0]) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
-        return {str(key): _cast(f"{name}.{key}", item, float) for key, item in value.items()}
+        return {str(key): _cast(f"{name}.{key}", item, get_args(kind)[1]) for key, item in value.items()}
     # Which words are allowed, the settings check themselves.
     if origin is Literal and isinstance(value, str):
         return value

@@ -55,9 +55,8 @@ class Metrics:
     """How far edits of continuous attributes move against their sliders, 0 to 2; 0 if unused."""
     exaggeration: float
     """By how many logits the guide is not surer of sliders beyond 1 than at 1; 0 if unused."""
-    drawn: float
-    """Error of putting drawn glasses on, and that of taking them off, added; 0 if unused, or
-    where none were drawn."""
+    examples: float
+    """Error of edits whose result is known; 0 if there are none."""
 
 
 class Trainer:
@@ -237,7 +236,7 @@ class Trainer:
             "colour": config.colour_weight,
             "monotonicity": config.monotonicity_weight,
             "exaggeration": config.exaggeration_weight,
-            "drawn": config.drawn_weight,
+            "examples": config.examples_weight,
         }
 
     def _autocast(self) -> torch.autocast:

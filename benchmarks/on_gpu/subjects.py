@@ -114,6 +114,7 @@ def shipped_subject(folder: Path | None = None) -> Subject:
         **numbers,
         n_columns=bundle.manifest.attributes.n_columns,
         mask=found["mask"] == "True",
+        relative=bundle.manifest.relative,
         norm=found["norm"],
         upsampling=found["upsampling"],
     )

@@ -29,7 +29,7 @@ __all__ = [
     "shipped_bundle",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 GRAPHS = ("encoder", "decoder", "classifier", "detector_p", "detector_r", "detector_o")
 """Names that every manifest's `graphs` has."""
@@ -72,6 +72,9 @@ class Manifest:
     """The sliders."""
     latents: tuple[LatentSpec, ...]
     """The code's tensors, in the graphs' order."""
+    relative: bool
+    """Whether the decoder graph reads by how much the attributes' columns change, instead of what they
+    become."""
     template: tuple[tuple[float, float], ...]
     """Where alignment puts image-left eye, image-right eye and mouth centre: (x, y) pixels, 0-based at their
     centres."""
@@ -96,6 +99,7 @@ class Manifest:
             "value_range": [-1, 1],
             "attributes": [a.to_fields() for a in self.attributes],
             "latents": [{"name": latent.name, "shape": list(latent.shape)} for latent in self.latents],
+            "relative": self.relative,
             "template": [list(point) for point in self.template],
             "graphs": dict(self.graphs),
             "verified_batch_sizes": list(self.verified_batch_sizes),
@@ -150,6 +154,7 @@ class Manifest:
             latents=tuple(
                 LatentSpec(name=str(entry["name"]), shape=_shape(entry["shape"])) for entry in raw["latents"]
             ),
+            relative=bool(raw["relative"]),
             template=template,
             graphs={str(name): str(path) for name, path in raw["graphs"].items()},
             files={

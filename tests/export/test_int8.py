@@ -128,8 +128,9 @@ def test_int8_draws_nearly_what_float32_draws(exported_int8: tuple[Path, list[st
 def test_every_attribute_is_set_to_its_opposite_in_turn() -> None:
     # Age and Smiling have two columns each, Hair three.
     source_NA = np.array([[0.8, 0.2, 0.1, 0.9, 0.2, 0.7, 0.1], [0, 1, 1, 0, 0, 0, 1]], np.float32)
-    as_read, age, smiling, hair = edits(ATTRIBUTES, source_NA)
+    as_read, age, smiling, hair = edits(ATTRIBUTES, source_NA, relative=False)
     np.testing.assert_array_equal(as_read, source_NA)
+    np.testing.assert_array_equal(edits(ATTRIBUTES, source_NA, relative=True)[2], smiling - source_NA)
     for found, columns, opposite in (
         (age, slice(0, 2), [[0, 1], [1, 0]]),
         (smiling, slice(2, 4), [[1, 0], [0, 1]]),

@@ -52,15 +52,17 @@ PACKED_BYTES = {
 }
 
 
-def write_tiny_bundle(folder: Path, *, photos: Path | None = None) -> Path:
+def write_tiny_bundle(folder: Path, *, photos: Path | None = None, relative: bool = False) -> Path:
     """Export an untrained model: its decoder changes every face, by a few dozen levels.
 
-    With photographs it has int8 graphs, too.
+    With photographs it has int8 graphs, too. A relative one reads by how much values change.
     """
     torch.manual_seed(0)
     attributes = AttributeSet([Attribute(name=n) for n in ("Eyeglasses", "Male", "Smiling", "Young")])
     autoencoder = AutoEncoder(
-        AutoEncoderConfig(image_size=SIZE, n_columns=8, init_fm=8, max_fm=32, n_layers=3, mask=True)
+        AutoEncoderConfig(
+            image_size=SIZE, n_columns=8, init_fm=8, max_fm=32, n_layers=3, mask=True, relative=relative
+        )
     )
     classifier = Classifier(ClassifierConfig(image_size=SIZE, n_columns=8, init_fm=8, max_fm=32, hidden=32))
     checkpoint = Checkpoint(

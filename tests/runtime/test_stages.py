@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.runtime.scenes import face_views, frame_of
+from tests.runtime.scenes import face_views, frame_of, write_tiny_bundle
 
+from fader.image import from_model, to_model
 from fader.runtime import Editor, Latents, TrackedFace
 from fader.runtime.model import Model
+from fader.runtime.paste import delta
 from fader.runtime.stages import Edited, FaceFrame, find_faces, paste, render
 from fader.runtime.video.planes import FramePlanes
 
@@ -63,11 +65,11 @@ def test_in_a_video_the_estimate_is_the_mean_over_the_track_so_far_decided(
     rendered = spy(model, "render")
     list(render(found, model, STRONG))
     # Each batch is rendered twice: with the source's values and with the wanted ones.
-    source_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
+    source_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[::2]])
     means_NA = np.cumsum(single_NA, axis=0) / np.arange(1, 13)[:, None]
     decided_NA = model.attributes.decided(means_NA.astype(np.float32))
     np.testing.assert_allclose(source_NA, decided_NA, atol=1e-5)
-    wanted_NA = np.concatenate([values_NA for _, values_NA in rendered[1::2]])
+    wanted_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[1::2]])
     np.testing.assert_array_equal(wanted_NA, model.attributes.apply(STRONG, source_NA))
 
 
@@ -75,7 +77,7 @@ def test_unrelated_frames_keep_their_own_estimates(model: Model, found: list[Fac
     single_NA = np.concatenate([model.encode(frame.crops).source_NA for frame in found])
     rendered = spy(model, "render")
     list(render(found, model, STRONG, follow=False))
-    source_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
+    source_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[::2]])
     np.testing.assert_array_equal(source_NA, model.attributes.decided(single_NA))
 
 
@@ -84,9 +86,42 @@ def test_a_second_track_has_an_estimate_of_its_own(model: Model, found: list[Fac
         frame.faces = [replace(frame.faces[0], track=5)]
     rendered = spy(model, "render")
     list(render(found, model, STRONG))
-    source_NA = np.concatenate([values_NA for _, values_NA in rendered[::2]])
+    source_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[::2]])
     alone_NA = model.attributes.decided(model.encode(found[6].crops).source_NA)
     np.testing.assert_array_equal(source_NA[6], alone_NA[0])
+
+
+@pytest.fixture(scope="module")
+def relative_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("relative") / "bundle", relative=True)
+
+
+def test_a_relative_model_draws_by_what_changes_once_for_each_edit(
+    relative_bundle: Path, found: list[FaceFrame]
+) -> None:
+    with Editor.open(relative_bundle, engine="onnxruntime-cpu", threads=1, max_batch=4) as opened:
+        model = opened.model
+        decoded = spy(model, "render")
+        given: list[NDArray[np.float32]] = []
+        decode = model.engine.decode
+
+        def recorded(tensors: Any, values_NA: NDArray[np.float32]) -> Any:
+            given.append(values_NA)
+            return decode(tensors, values_NA)
+
+        vars(model.engine)["decode"] = recorded
+        (item,) = render(found[:1], model, STRONG)
+        assert isinstance(item, FaceFrame)
+        ((_, wanted_NA, source_NA),) = decoded
+        (values_NA,) = given
+        np.testing.assert_array_equal(values_NA, wanted_NA - source_NA)
+        edited = decode(model.encode(item.crops).tensors, values_NA)[0]
+        expected = delta(edited, to_model(item.crops)[0], item.crops[0], strength=item.faces[0].strength)
+        np.testing.assert_allclose(change(item), expected, atol=1e-3)
+        # What the caller gets of the whole crop is drawn from the same values.
+        smile = float(wanted_NA[0, model.attributes.slice("Smiling")][1])
+        (shown,) = opened.decode(model.encode(item.crops), {"Smiling": smile})
+        np.testing.assert_array_equal(shown, from_model(edited[None])[0])
 
 
 def with_strength(frame: FaceFrame, strength: float) -> FaceFrame:

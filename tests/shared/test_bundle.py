@@ -143,8 +143,8 @@ def test_a_link_to_the_whole_folder_is_followed(tiny_bundle: Path, tmp_path: Pat
         (lambda fields: fields["files"].pop("decoder.onnx"), "changed by hand"),
         (lambda fields: fields.update(id="0" * 64), "changed by hand"),
         (lambda fields: fields.pop("id"), "changed by hand"),
-        (lambda fields: fields.update(schema=99), "has schema 99, expected 1"),
-        (lambda fields: fields.pop("schema"), "has schema None, expected 1"),
+        (lambda fields: fields.update(schema=99), "has schema 99, expected 2"),
+        (lambda fields: fields.pop("schema"), "has schema None, expected 2"),
     ],
 )
 def test_a_manifest_that_was_edited_by_hand_is_refused(
@@ -247,7 +247,7 @@ def test_a_mutated_manifest_opens_or_is_refused_in_one_line(
         message = str(error)
     else:
         message = ""
-        assert json.loads(manifest.to_json())["schema"] == 1
+        assert json.loads(manifest.to_json())["schema"] == 2
         assert all(isinstance(name, str) for name in manifest.attributes.names)
     assert "\n" not in message
 

@@ -347,6 +347,40 @@ def test_a_run_that_keeps_its_encoder_frozen_may_begin_with_an_erased_one(run: R
     assert load_checkpoint(start).autoencoder.eraser is not None
 
 
+def test_a_relative_decoder_begins_anew_on_the_encoder_of_another_model(run: Run, tmp_path: Path) -> None:
+    start, phases = run[0] / "checkpoints" / "last", []
+    config = tiny_config(
+        encoder_frozen=True,
+        relative=True,
+        prototypes={"Red": (1.0, 1.0)},
+        drawn_glasses="Round",
+        feedback_weight=0.0,
+        patch_weight=0.0,
+        colour_weight=0.0,
+        average=0.0,
+        learning_rate=1e-12,
+    )
+    session = Session(observe=lambda progress: phases.append(progress.phase))
+    train(config, DATA, tmp_path / "next", about=ABOUT, start=start, session=session)
+    assert list(dict.fromkeys(phases)) == ["judge", "prototypes", "autoencoder"]
+    before = load_checkpoint(start).autoencoder
+    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
+    assert after.config.relative
+    for name, one in before.encoder.state_dict().items():
+        torch.testing.assert_close(one, after.encoder.state_dict()[name], rtol=0, atol=0, msg=name)
+    for name, one in before.decoder.named_parameters():
+        if one.ndim > 1:
+            assert not torch.allclose(one, after.decoder.get_parameter(name)), name
+
+
+def test_prototypes_want_booleans(tmp_path: Path, run: Run) -> None:
+    height = AttributeSet([Attribute(name="Height", span=(10.0, 90.0))])
+    data = replace(DATA, labels_NK=DATA.labels_NK[:, :1], attributes=height)
+    config = tiny_config(attributes=("Height",), encoder_frozen=True, prototypes={"Height": (1.0, 1.0)})
+    with pytest.raises(ConfigError, match="prototypes names Height, which is continuous: expected boolean"):
+        train(config, data, tmp_path / "run", about=ABOUT, start=run[0] / "checkpoints" / "last")
+
+
 def test_a_frozen_encoder_must_come_from_somewhere(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="encoder_frozen needs a trained encoder: name its checkpoint with"):
         train(tiny_config(encoder_frozen=True), DATA, tmp_path / "next", about=ABOUT)

@@ -52,7 +52,8 @@ def evaluate(
     medians_K = medians(subset.labels_NK)
     for images_NCHW, labels_NK in on_device(subset, autoencoder):
         latents = autoencoder.encode(images_NCHW)
-        same_NCHW = autoencoder.decode(latents, columns(labels_NK, attributes))
+        shown_NA = columns(labels_NK, attributes)
+        same_NCHW = autoencoder.decode(latents, autoencoder.asked(shown_NA, shown_NA))
         squared_error += float(((same_NCHW - images_NCHW) / 2).pow(2).sum())
         n_values += images_NCHW.numel()
         before.append(_said(judge, images_NCHW, attributes))
@@ -110,12 +111,14 @@ def grid(
     device = next(autoencoder.parameters()).device
     images_NCHW, labels_NK = (part.to(device) for part in subset.batch(positions))
     latents = autoencoder.encode(images_NCHW)
-    tiles = [images_NCHW, autoencoder.decode(latents, columns(labels_NK, attributes))]
+    shown_NA = columns(labels_NK, attributes)
+    tiles = [images_NCHW, autoencoder.decode(latents, autoencoder.asked(shown_NA, shown_NA))]
     for k, attribute in enumerate(attributes):
         for moved_N in _moved(labels_NK[:, k], attribute, strengths):
             edited_NK = labels_NK.clone()
             edited_NK[:, k] = moved_N
-            tiles.append(autoencoder.decode(latents, columns(edited_NK, attributes)))
+            wanted_NA = columns(edited_NK, attributes)
+            tiles.append(autoencoder.decode(latents, autoencoder.asked(wanted_NA, shown_NA)))
     pictures = [from_model(tile.contiguous().cpu().numpy()) for tile in tiles]
     return sheet([[picture[i] for picture in pictures] for i in range(len(positions))])
 

@@ -132,7 +132,8 @@ class _Drawn:
         return tiles
 
     def _drawn(self, labels_NK: Tensor) -> list[Picture]:
-        return _pictures(self.autoencoder.decode(self.latents, columns(labels_NK, self.attributes)))
+        shown_NA, wanted_NA = (columns(part, self.attributes) for part in (self.labels_NK, labels_NK))
+        return _pictures(self.autoencoder.decode(self.latents, self.autoencoder.asked(wanted_NA, shown_NA)))
 
 
 def _pictures(images_NCHW: Tensor) -> list[Picture]:

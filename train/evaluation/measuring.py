@@ -134,8 +134,10 @@ class _Pass:
         self._rebuild(images_NCHW, latents, labels_NK)
         estimates_NA = softmax_columns(torch.from_numpy(self.real[-1].logits_NA), self.attributes)
         read_NA = torch.from_numpy(self.attributes.decided(estimates_NA.numpy())).to(images_NCHW.device)
-        neutral_NCHW = self.autoencoder.decode(latents, read_NA)
+        neutral_NCHW = self.autoencoder.decode(latents, self.autoencoder.asked(read_NA, read_NA))
         self._rest_at_neutral(images_NCHW, neutral_NCHW)
+        if self.autoencoder.config.relative:
+            neutral_NCHW = images_NCHW
         self._paste(images_NCHW, latents, labels_NK, rows, (read_NA, neutral_NCHW))
         swapped = self._swap(latents, labels_NK, rows)
         chosen = self._chosen(rows, SLIDER_IMAGES)
@@ -152,7 +154,8 @@ class _Pass:
         return np.asarray(rows % -(-self.total // most) == 0)
 
     def _rebuild(self, images_NCHW: Tensor, latents: Latents, labels_NK: Tensor) -> None:
-        rendering = self.autoencoder.render(latents, columns(labels_NK, self.attributes))
+        shown_NA = columns(labels_NK, self.attributes)
+        rendering = self.autoencoder.render(latents, self.autoencoder.asked(shown_NA, shown_NA))
         self.rebuilt.append(read(self.judge, rendering.image, self.attributes, ORIGINAL))
         self.closeness["psnr_db"].append(psnr(rendering.image, images_NCHW))
         self.closeness["ssim"].append(ssim(rendering.image, images_NCHW))
@@ -225,7 +228,7 @@ class _Pass:
             wanted_NA, seen = read_NA.clone(), []
             for at in POSITIONS:
                 wanted_NA[:, self.attributes.slice(attribute.name)] = torch.tensor([1 - at, at]).to(wanted_NA)
-                drawn_NCHW = self.autoencoder.decode(latents, wanted_NA)
+                drawn_NCHW = self.autoencoder.decode(latents, self.autoencoder.asked(wanted_NA, read_NA))
                 pasted_NCHW = _pasted(images_NCHW, drawn_NCHW, neutral_NCHW)
                 seen.append(
                     self._logit(read(self.judge, pasted_NCHW, self.attributes, ORIGINAL), attribute.name)
@@ -235,7 +238,8 @@ class _Pass:
     def _logit_at(self, latents: Latents, labels_NK: Tensor, k: int, position: float) -> NDArray[np.float32]:
         moved_NK = labels_NK.clone()
         moved_NK[:, k] = position
-        drawn_NCHW = self.autoencoder.decode(latents, columns(moved_NK, self.attributes))
+        wanted_NA, shown_NA = (columns(part, self.attributes) for part in (moved_NK, labels_NK))
+        drawn_NCHW = self.autoencoder.decode(latents, self.autoencoder.asked(wanted_NA, shown_NA))
         return self._logit(read(self.judge, drawn_NCHW, self.attributes, ORIGINAL), self.attributes.names[k])
 
     def _keep_codes(self, images_NCHW: Tensor, latents: Latents, rows: NDArray[np.int64]) -> None:

@@ -121,7 +121,8 @@ def draw_swaps(
         labels_NK: Of the batch, on the latents' device.
         medians_K: Of all images' labels.
         attributes: The set.
-        start_NA: Columns that an image's other attributes keep; None for those that the labels say.
+        start_NA: Columns of what the images show, which their other attributes keep; None for what the labels
+            say.
 
     Yields:
         A swap, (N,) which images it applies to, and those images after it, (M, 3, S, S) in [-1, 1].
@@ -135,13 +136,15 @@ def draw_swaps(
         # One pass for all of an attribute's swaps: of a boolean's two, each applies to a part of the batch.
         chosen_M = torch.from_numpy(np.concatenate([np.flatnonzero(row) for row in rows]))
         wanted_MA = columns(torch.from_numpy(np.concatenate(edited_NK)), attributes).to(labels_NK.device)
+        shown_NA = columns(labels_NK, attributes) if start_NA is None else start_NA
+        shown_MA = shown_NA[chosen_M.to(shown_NA.device)]
         if start_NA is not None:
             own = attributes.slice(swaps[0].attribute.name)
             swapped_MC = wanted_MA[:, own]
-            wanted_MA = start_NA[chosen_M.to(start_NA.device)]
+            wanted_MA = shown_MA.clone()
             wanted_MA[:, own] = swapped_MC
         chosen = tuple(latent[chosen_M.to(latent.device)] for latent in latents)
-        drawn_MCHW = autoencoder.decode(chosen, wanted_MA)
+        drawn_MCHW = autoencoder.decode(chosen, autoencoder.asked(wanted_MA, shown_MA))
         yield from zip(swaps, rows, torch.split(drawn_MCHW, [int(row.sum()) for row in rows]), strict=True)
 
 

@@ -69,9 +69,10 @@ def _about(
     swapped_NK[:, k] = 1 - swapped_NK[:, k]
     first, *others = models
     pictures = {"real": _pictures(images_NCHW)}
-    pictures["reconstruction"] = _decoded(models[first], images_NCHW, labels_NK, attributes)
+    shown_NA, swapped_NA = columns(labels_NK, attributes), columns(swapped_NK, attributes)
+    pictures["reconstruction"] = _decoded(models[first], images_NCHW, shown_NA, shown_NA)
     for name, model in models.items():
-        pictures[name] = _decoded(model, images_NCHW, swapped_NK, attributes)
+        pictures[name] = _decoded(model, images_NCHW, swapped_NA, shown_NA)
     return study_questions(
         attributes.names[k],
         labels=[bool(label) for label in labels_NK[:, k]],
@@ -83,9 +84,9 @@ def _about(
 
 
 def _decoded(
-    model: AutoEncoder, images_NCHW: Tensor, labels_NK: Tensor, attributes: AttributeSet
+    model: AutoEncoder, images_NCHW: Tensor, wanted_NA: Tensor, shown_NA: Tensor
 ) -> NDArray[np.uint8]:
-    return _pictures(model.decode(model.encode(images_NCHW), columns(labels_NK, attributes)))
+    return _pictures(model.decode(model.encode(images_NCHW), model.asked(wanted_NA, shown_NA)))
 
 
 def _pictures(images_NCHW: Tensor) -> NDArray[np.uint8]:

@@ -1,0 +1,119 @@
+"""Prototypes: whose averages they are, what they add to an image, and that a decoder learns it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.train.shapes import ATTRIBUTES, NAMES, make_shapes, make_trainer, tiny_config
+
+from fader.train.draws import Draws
+from fader.train.examples import ExampleMaker
+from fader.train.objectives import columns
+from fader.train.prototypes import NEIGHBOURS, Prototypes, towards
+
+RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
+DATA = make_shapes(120)
+SUBSET = DATA.subset(np.arange(len(DATA)))
+MIDDLE = (slice(None), slice(None), slice(12, 20), slice(12, 20))
+
+
+@pytest.fixture(scope="module")
+def prototypes() -> Prototypes:
+    return Prototypes(make_trainer(tiny_config()).averaged, SUBSET, ATTRIBUTES, NAMES)
+
+
+def test_averages_differ_in_the_attribute_alone(prototypes: Prototypes) -> None:
+    places = torch.arange(len(DATA))
+    blue, red, there = prototypes.means(places, "Red")
+    assert there.all()
+    assert blue.shape == red.shape == (len(DATA), 3, 32, 32)
+    # Light red against dark blue in the middle, the same grey in the corner.
+    assert (red[MIDDLE][:, 0] - blue[MIDDLE][:, 0]).min() > 1
+    assert (red - blue)[:, :, :3, :3].abs().mean() < 0.1
+    # Round ones have corners that square ones do not, whatever their colour.
+    is_round = torch.from_numpy(DATA.labels_NK[:, ROUND] == 1)
+    corner = (slice(None), 0, 7, 7)
+    assert (blue[corner][is_round].mean() - blue[corner][~is_round].mean()) > 0.08
+
+
+def test_an_image_is_not_among_its_own_neighbours(prototypes: Prototypes) -> None:
+    images = prototypes._near["Red"] % len(DATA)
+    assert (images != torch.arange(len(DATA))[:, None, None]).all()
+
+
+def test_where_nobody_has_the_other_attributes_there_is_no_prototype() -> None:
+    labels = np.tile(np.array([[0, 0], [0, 0], [1, 0], [0, 1]], np.float32), (2, 1))
+    few = replace(DATA, images_NHWC=DATA.images_NHWC[:8], labels_NK=labels).subset(np.arange(8))
+    found = Prototypes(make_trainer(tiny_config()).averaged, few, ATTRIBUTES, ["Red"])
+    _, _, there = found.means(torch.arange(4), "Red")
+    assert there.tolist() == [True, True, True, False]
+
+
+def test_fewer_neighbours_than_wanted_count_more_than_once(prototypes: Prototypes) -> None:
+    near = prototypes._near["Red"]
+    assert near.shape == (len(DATA), 2, NEIGHBOURS)
+    assert near.min() >= 0
+
+
+def test_a_small_change_keeps_detail_and_a_large_one_replaces_it() -> None:
+    detail = 0.2 * (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5)
+    own = torch.zeros(1, 3, 32, 32)
+    small, large = (towards(detail, own, torch.full_like(own, change)) for change in (0.1, 0.6))
+    torch.testing.assert_close(small, detail + 0.1)
+    assert (large - 0.6).std() < 0.3 * detail.std()
+    torch.testing.assert_close(towards(detail, own, torch.zeros_like(own)), detail)
+
+
+def test_changes_grow_with_the_slider_and_go_both_ways(prototypes: Prototypes) -> None:
+    maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths={"Red": (0.5, 0.5)})
+    images, labels = SUBSET.batch(np.arange(len(DATA)))
+    made = maker.make(images, labels, None, torch.arange(len(DATA)), Draws.for_images(0, len(DATA)))
+    moved_N = (made.wanted_NK - made.shown_NK)[:, RED]
+    reddened_N = (made.targets_NCHW - made.images_NCHW)[MIDDLE][:, 0].mean(dim=(1, 2))
+    assert torch.equal(moved_N.sign(), reddened_N.sign())
+    assert (moved_N > 0).any()
+    assert (moved_N < 0).any()
+    assert np.corrcoef(moved_N, reddened_N)[0, 1] > 0.9
+    assert not (made.wanted_NK - made.shown_NK)[:, ROUND].any()
+
+
+def test_a_direction_of_no_strength_is_left_alone(prototypes: Prototypes) -> None:
+    maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths={"Red": (0.0, 1.0)})
+    images, labels = SUBSET.batch(np.arange(len(DATA)))
+    made = maker.make(images, labels, None, torch.arange(len(DATA)), Draws.for_images(0, len(DATA)))
+    moved_N = (made.wanted_NK - made.shown_NK)[:, RED]
+    assert (moved_N <= 0).all()
+    assert (moved_N < 0).any()
+
+
+def test_a_decoder_learns_from_them_and_leaves_other_images_alone(prototypes: Prototypes) -> None:
+    config = tiny_config(
+        prototypes={"Red": (1.0, 1.0)},
+        encoder_frozen=True,
+        relative=True,
+        feedback_weight=0.0,
+        patch_weight=0.0,
+        colour_weight=0.0,
+        examples_weight=10.0,
+        learning_rate=3e-3,
+        average=0.9,
+    )
+    trainer = make_trainer(config)
+    maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths=config.prototypes)
+    images, labels = SUBSET.batch(np.arange(40))
+    for i in range(150):
+        trainer.update(
+            images, labels, maker.make(images, labels, None, torch.arange(40), Draws.for_images(i, 40))
+        )
+    shown_NA = columns(labels, ATTRIBUTES)
+    swapped = labels.clone()
+    swapped[:, RED] = 1 - labels[:, RED]
+    drawn, same = (
+        trainer.averaged(images, trainer.averaged.asked(wanted_NA, shown_NA)).detach()
+        for wanted_NA in (columns(swapped, ATTRIBUTES), shown_NA)
+    )
+    reddened_N = (drawn - images)[MIDDLE][:, 0].mean(dim=(1, 2))
+    assert ((reddened_N > 0.3) == (labels[:, RED] == 0)).all()
+    assert ((reddened_N < -0.3) == (labels[:, RED] == 1)).all()
+    assert (same - images).abs().mean() < 0.05

@@ -1,0 +1,201 @@
+"""Prototypes: what faces like a given one look like on average without an attribute, and with it.
+
+What the two averages differ in is what the attribute looks like on such a face; added to the face itself, it
+keeps everything else. Averages of faces with and without were used so by Rowland and Perrett 1995
+("Manipulating facial appearance through shape and color"), those of nearest neighbours by Upchurch et al.
+2017 ("Deep feature interpolation for image content changes"). Here faces are alike whose codes are near,
+since a code holds everything but the attributes; what the neighbours' codes still differ in from the face's
+is taken out of the averages by regression (Abadie and Imbens 2011, "Bias-corrected matching estimators").
+
+Shapes: N training images, M images of a batch, P images that averages are made of, Q those and their mirror
+images, D numbers of a reduced code, K attributes, T numbers of an average, S and s pixels of images and of
+averages.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fader.attributes import AttributeSet
+from fader.models import AutoEncoder
+from fader.train.augment import low_pass
+from fader.train.data.dataset import Subset
+from fader.train.evaluation.evaluate import on_device
+
+__all__ = ["Prototypes", "towards"]
+
+NEIGHBOURS = 80
+"""Faces in an average."""
+POOL = 20_000
+"""Training images that averages are made of at most; each counts as its mirror image as well."""
+DIRECTIONS = 128
+"""Principal directions of the codes, which tell how near two are."""
+SIZE = 64
+"""Height and width of averages at most: they are smooth."""
+RIDGE = 10.0
+"""Of the regression of pixels on codes."""
+LITTLE, MUCH = 0.25, 0.6
+"""Changes, in [-1, 1] units, up to which a face's own detail stays, and from which averages replace it."""
+TONE, SPREAD = 12, 4
+"""Factors of `low_pass`: of a face's tone, which is kept where it is replaced, and of the border of that."""
+
+
+class Prototypes:
+    """The averages for every training image, made as they are asked for."""
+
+    def __init__(
+        self,
+        autoencoder: AutoEncoder,
+        training: Subset,
+        attributes: AttributeSet,
+        names: Iterable[str],
+        on_image: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        """Find each image's neighbours: those that differ in one attribute alone.
+
+        Args:
+            autoencoder: In eval mode; its encoder does not change any more.
+            training: Images.
+            attributes: Those of the labels.
+            names: Boolean attributes that averages are wanted of.
+            on_image: Called with images read and in all.
+        """
+        pool_P = np.arange(0, len(training), -(-len(training) // POOL))
+        codes_ND, mirrored_ND, table_PT = _codes(autoencoder, training, on_image)
+        # Directions in which codes vary much would count for all others: by the root of their deviation.
+        centre_D = codes_ND.mean(dim=0)
+        # Whoever goes on with a run must find the same neighbours.
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            _, scale_D, axes = torch.pca_lowrank(
+                codes_ND - centre_D, q=min(DIRECTIONS, *codes_ND.shape), niter=3
+            )
+        scale_D = (scale_D / len(codes_ND) ** 0.5).clamp(min=1e-6).sqrt()
+        self._codes_ND = (codes_ND - centre_D) @ axes / scale_D
+        mirrored_PD = ((mirrored_ND - centre_D) @ axes / scale_D)[pool_P]
+        self._pool_QD = torch.cat([self._codes_ND[pool_P], mirrored_PD])
+        self._table_PT = table_PT[pool_P]
+        labels_NK = torch.from_numpy(training.labels_NK)
+        self._pixels_DT = _regression(self._codes_ND[pool_P], labels_NK[pool_P], self._table_PT.float())
+        self._near = {
+            name: self._neighbours(labels_NK, labels_NK[pool_P].repeat(2, 1), k, pool_P)
+            for k, name in enumerate(attributes.names)
+            if name in set(names)
+        }
+
+    def _neighbours(
+        self, labels_NK: Tensor, pool_labels_QK: Tensor, k: int, pool_P: NDArray[np.int64]
+    ) -> Tensor:
+        """Return (N, 2, NEIGHBOURS) int32 places among the Q, without and with; -1 where there are none."""
+        near = torch.full((len(labels_NK), 2, NEIGHBOURS), -1, dtype=torch.int32)
+        others = [j for j in range(labels_NK.shape[1]) if j != k]
+        places_Q = torch.from_numpy(np.concatenate([pool_P, pool_P]))
+        for group in torch.unique(labels_NK[:, others], dim=0):
+            rows = (labels_NK[:, others] == group).all(dim=1).nonzero()[:, 0]
+            for value in (0, 1):
+                alike = (pool_labels_QK[:, others] == group).all(dim=1) & (pool_labels_QK[:, k] == value)
+                found = alike.nonzero()[:, 0]
+                for some in rows.split(1024):
+                    distance = torch.cdist(self._codes_ND[some], self._pool_QD[found])
+                    # An image is no neighbour of its own.
+                    itself = some[:, None] == places_Q[found]
+                    distance[itself] = torch.inf
+                    n = min(NEIGHBOURS, len(found) - int(itself.sum(dim=1).max()))
+                    if n < 1:
+                        continue
+                    nearest = found[distance.topk(n, largest=False).indices].int()
+                    near[some, value] = nearest[:, torch.arange(NEIGHBOURS) % n]
+        return near
+
+    def means(self, positions_M: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return averages for some images.
+
+        Args:
+            positions_M: (M,) where in the training images they are.
+            name: An attribute.
+
+        Returns:
+            (M, 3, s, s) in [-1, 1] without the attribute, as many with it, and (M,) whether there are such
+            faces.
+        """
+        near = self._near[name][positions_M]
+        codes_MD = self._codes_ND[positions_M]
+        return (
+            self._mean(near[:, 0], codes_MD),
+            self._mean(near[:, 1], codes_MD),
+            (near[:, :, 0] >= 0).all(dim=1),
+        )
+
+    def _mean(self, near: Tensor, codes_MD: Tensor) -> Tensor:
+        places, p = near.clamp(min=0).long(), len(self._table_PT)
+        summed = []
+        for mirrored in (False, True):
+            weights = ((places >= p) == mirrored).to(self._table_PT.dtype) / NEIGHBOURS
+            summed.append(
+                functional.embedding_bag(
+                    places % p, self._table_PT, per_sample_weights=weights, mode="sum"
+                ).float()
+            )
+        missing_MT = (codes_MD - self._pool_QD[places].mean(dim=1)) @ self._pixels_DT
+        plain, flipped, missing = (_pictures(part) for part in (*summed, missing_MT))
+        return (plain + flipped.flip(3) + missing).clamp(-1, 1)
+
+
+def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor) -> Tensor:
+    """Add a change to faces; where it is large, as of a mouth that opens, their detail makes way for it.
+
+    Args:
+        images_MCHW: (M, 3, S, S) in [-1, 1].
+        own_MCHW: The average of faces like each of them, of any size.
+        change_MCHW: What is added, of the average's size.
+
+    Returns:
+        (M, 3, S, S) in [-1, 1].
+    """
+    size = images_MCHW.shape[-1]
+    own_MCHW, change_MCHW = (
+        functional.interpolate(part, size=size, mode="bilinear") for part in (own_MCHW, change_MCHW)
+    )
+    amount = low_pass(change_MCHW.abs().amax(dim=1, keepdim=True), SPREAD)
+    replaced = ((amount - LITTLE) / (MUCH - LITTLE)).clamp(0, 1)
+    replaced = replaced * replaced * (3 - 2 * replaced)
+    kept = images_MCHW + change_MCHW
+    redrawn = own_MCHW + change_MCHW + low_pass(images_MCHW - own_MCHW, TONE)
+    return torch.lerp(kept, redrawn, replaced).clamp(-1, 1)
+
+
+@torch.no_grad()
+def _codes(
+    autoencoder: AutoEncoder, training: Subset, on_image: Callable[[int, int], None]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return codes, mirror images' codes, and small images in half precision, flattened."""
+    codes: list[Tensor] = []
+    mirrored: list[Tensor] = []
+    small: list[Tensor] = []
+    done = 0
+    for images_NCHW, _ in on_device(training, autoencoder):
+        size = min(SIZE, images_NCHW.shape[-1])
+        small.append(functional.adaptive_avg_pool2d(images_NCHW, size).flatten(1).half().cpu())
+        for flipped, found in ((False, codes), (True, mirrored)):
+            latents = autoencoder.encode(images_NCHW.flip(3) if flipped else images_NCHW)
+            found.append(autoencoder.discriminated(latents).flatten(1).float().cpu())
+        done += len(images_NCHW)
+        on_image(done, len(training))
+    return torch.cat(codes), torch.cat(mirrored), torch.cat(small)
+
+
+def _regression(codes_PD: Tensor, labels_PK: Tensor, pixels_PT: Tensor) -> Tensor:
+    """Return (D, T): how pixels change with the code, beside what they change with the labels."""
+    known = torch.cat([codes_PD, labels_PK, torch.ones(len(codes_PD), 1)], dim=1)
+    normal = known.T @ known + RIDGE * torch.eye(known.shape[1])
+    slopes: Tensor = torch.linalg.solve(normal, known.T @ pixels_PT)
+    return slopes[: codes_PD.shape[1]]
+
+
+def _pictures(flat_MT: Tensor) -> Tensor:
+    size = round((flat_MT.shape[1] // 3) ** 0.5)
+    return flat_MT.reshape(-1, 3, size, size)
