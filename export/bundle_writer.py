@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fader.bundle import MANIFEST, Bundle, LatentSpec, Manifest, file_record
+from fader.bundle import MANIFEST, Bundle, LatentSpec, Manifest, file_record, is_older
 from fader.errors import BundleError, ConfigError
 from fader.export.detector import convert_detector
 from fader.export.int8 import export_int8
@@ -160,7 +160,9 @@ def _find_faces(
 
 def _require_bundle(target: Path) -> None:
     try:
-        Manifest.from_json((target / MANIFEST).read_text(encoding="utf-8"), where=str(target / MANIFEST))
+        text = (target / MANIFEST).read_text(encoding="utf-8")
+        if not is_older(text):
+            Manifest.from_json(text, where=str(target / MANIFEST))
     except (OSError, UnicodeDecodeError, BundleError) as error:
         raise BundleError(
             f"{target} exists and is not a bundle, expected a new folder or a bundle to replace: "

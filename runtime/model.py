@@ -114,6 +114,12 @@ class Model:
         size = self.image_size
         return np.concatenate(parts) if parts else np.empty((0, 3, size, size), np.float32)
 
+    @property
+    def draws_changes(self) -> bool:
+        """Whether the decoder blends what changes into the image, which stays as it is where nothing does."""
+        manifest = self.bundle.manifest
+        return manifest.relative and any(latent.name == IMAGE for latent in manifest.latents)
+
     def unedited(
         self, latents: Latents, shown_NA: NDArray[np.float32], crops: Sequence[NDArray[np.uint8]]
     ) -> NDArray[np.float32]:
@@ -124,9 +130,7 @@ class Model:
             shown_NA: (N, columns) of the images as they are.
             crops: The images, each (S, S, 3) uint8 RGB.
         """
-        # A decoder that blends what it changes into the image draws the image itself where nothing changes.
-        blends = any(latent.name == IMAGE for latent in self.bundle.manifest.latents)
-        if self.bundle.manifest.relative and blends:
+        if self.draws_changes:
             return to_model(np.stack(crops))
         return self.render(latents, shown_NA, shown_NA)
 

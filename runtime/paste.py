@@ -1,9 +1,9 @@
-"""What an edit changes: the difference of two renderings, kept to the face and freed of noise.
+"""What an edit changes: what a rendering differs in from the face as it is, freed of noise.
 
 Only this difference goes back into the frame, so pores, grain and resolution of the original stay, and a
-slider that stays where it is changes nothing. But what the decoder could not draw of the original, such as
-the frame of real glasses, would stay as well where the edit takes it away: where the drawings differ much,
-what is missing from the drawing by much is taken out of the frame.
+slider that stays where it is changes nothing. Where the decoder draws the face as it is anew, what it could
+not draw of it, such as the frame of real glasses, would stay as well where the edit takes it away: where the
+drawings differ much, what is missing from the drawing by much is taken out of the frame.
 """
 
 from functools import lru_cache
@@ -30,7 +30,7 @@ glasses seldom lies exactly on the real one."""
 def delta(
     edited: NDArray[np.float32],
     source: NDArray[np.float32],
-    crop: NDArray[np.uint8],
+    crop: NDArray[np.uint8] | None,
     *,
     strength: float = 1.0,
 ) -> NDArray[np.float32]:
@@ -39,7 +39,7 @@ def delta(
     Args:
         edited: (3, S, S) rendering with the wanted values, in [-1, 1].
         source: (3, S, S) rendering with the source's values, in [-1, 1].
-        crop: (S, S, 3) uint8 RGB that is to look as `edited`.
+        crop: (S, S, 3) uint8 RGB that is to look as `edited`; None where `source` is the crop itself.
         strength: 0 to 1; faces that turn away fade.
 
     Returns:
@@ -50,8 +50,8 @@ def delta(
     change_CHW *= np.float32(127.5)
     size, differs = len(change_CHW[0]), _largest(change_CHW)
     gate = _smoothstep(differs, NOISE_LOW, NOISE_HIGH)
-    replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
-    if replaced.any():
+    if crop is not None and differs.max() > EDIT_LOW:
+        replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
         rest_CHW = np.moveaxis(crop, 2, 0) - (source + 1) * np.float32(127.5)
         thing = _smoothstep(_largest(rest_CHW), REST_LOW, REST_HIGH)
         rest_CHW *= replaced * thing

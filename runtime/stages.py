@@ -203,10 +203,13 @@ def _rendered(
         if any(frame.n_edited is None for frame in frames):
             crops = [crop for frame in frames for crop in frame.crops]
             same_NCHW = model.unedited(latents, source_NA, crops)
+            undrawn = [None] * len(crops) if model.draws_changes else crops
             for output, wanted_NA in enumerate(each_NA):
                 # A call for each: an engine may round differently in a batch of another size, and an output
                 # must not depend on which others are made.
-                pairs = zip(model.render(latents, wanted_NA, source_NA), same_NCHW, crops, faces, strict=True)
+                pairs = zip(
+                    model.render(latents, wanted_NA, source_NA), same_NCHW, undrawn, faces, strict=True
+                )
                 changes = [
                     delta(edited, same, crop, strength=face.strength) for edited, same, crop, face in pairs
                 ]

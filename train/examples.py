@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fader.attributes import AttributeSet
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
+from fader.train.augment import chroma
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
 from fader.train.prototypes import Prototypes, towards
@@ -23,6 +24,8 @@ UNCHANGED, SECOND = 0.1, 0.3
 """Shares of images whose other attributes stay, and of those others in which two are changed."""
 ONWARDS, FARTHER = 0.15, 0.5
 """Share of changes in the direction that an image shows already, and how far they go beside the others."""
+TINT = 0.35
+"""Share of a change's tint that is kept: much of it is that of other people's skin and light."""
 PUT_ON, TAKEN_OFF = 0.15, 0.4
 """Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
 REACH, SOFT = 1.25, 0.35
@@ -139,6 +142,7 @@ class ExampleMaker:
             moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
             own = torch.where(has_N[rows, None, None, None], with_, without)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * (with_ - without)
+            change = change - (1 - TINT) * chroma(change)
             if aligned:
                 change = change * _window(change.shape[-1])
             own, change = (_mirrored(part, mirrored_N[rows]) for part in (own, change))

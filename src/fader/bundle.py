@@ -26,6 +26,7 @@ __all__ = [
     "Manifest",
     "bundle_id",
     "file_record",
+    "is_older",
     "shipped_bundle",
 ]
 
@@ -164,6 +165,15 @@ class Manifest:
             verified_batch_sizes=tuple(int(n) for n in raw["verified_batch_sizes"]),
             parity={str(name): dict(figures) for name, figures in raw["parity"].items()},
         )
+
+
+def is_older(text: str) -> bool:
+    """Return whether a manifest is one of an earlier version, which can be replaced but not read."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and raw.get("schema") in range(1, SCHEMA) and "graphs" in raw
 
 
 def _shape(raw: Any) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """A bundle is written whole or not at all, and opens as what the checkpoint was."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,20 @@ def test_a_bundle_is_replaced_only_by_a_whole_one(
     write_bundle(checkpoint, target, name="Second")
     assert Bundle(target).manifest.name == "Second"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_of_an_earlier_version_is_not_read_but_replaced(
+    checkpoint: Checkpoint, tmp_path: Path, bundle_folder: Path
+) -> None:
+    target = tmp_path / "old"
+    shutil.copytree(bundle_folder, target)
+    manifest = target / "manifest.json"
+    fields = {**json.loads(manifest.read_text()), "schema": 1}
+    manifest.write_text(json.dumps(fields))
+    with pytest.raises(BundleError, match="has schema 1, expected 2: export the bundle with this version"):
+        Bundle(target)
+    write_bundle(checkpoint, target, name="Squares")
+    assert Bundle(target).manifest.relative is False
 
 
 @pytest.mark.parametrize("stranger", ["notes.txt", "manifest.json"])

@@ -136,7 +136,7 @@ class _Pass:
         read_NA = torch.from_numpy(self.attributes.decided(estimates_NA.numpy())).to(images_NCHW.device)
         neutral_NCHW = self.autoencoder.decode(latents, self.autoencoder.asked(read_NA, read_NA))
         self._rest_at_neutral(images_NCHW, neutral_NCHW)
-        if self.autoencoder.config.relative:
+        if self.autoencoder.config.relative and self.autoencoder.config.mask:
             neutral_NCHW = images_NCHW
         self._paste(images_NCHW, latents, labels_NK, rows, (read_NA, neutral_NCHW))
         swapped = self._swap(latents, labels_NK, rows)
@@ -276,7 +276,10 @@ def _pasted(images_NCHW: Tensor, edited_NCHW: Tensor, neutral_NCHW: Tensor) -> T
     """Return images with the difference of two drawings pasted into them."""
     pictures = from_model(images_NCHW.cpu().numpy())
     drawn = zip(edited_NCHW.float().cpu().numpy(), neutral_NCHW.float().cpu().numpy(), strict=True)
-    changed = [crop + delta(*pair, crop) for pair, crop in zip(drawn, pictures, strict=True)]
+    is_drawn = not torch.equal(images_NCHW, neutral_NCHW)
+    changed = [
+        crop + delta(*pair, crop if is_drawn else None) for pair, crop in zip(drawn, pictures, strict=True)
+    ]
     pasted_NSS3 = np.rint(np.clip(np.stack(changed), 0, 255)).astype(np.uint8)
     return torch.from_numpy(to_model(pasted_NSS3)).to(images_NCHW.device)
 
