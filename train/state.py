@@ -36,19 +36,15 @@ def tensors(trainer: Trainer) -> dict[str, Tensor]:
 def begin_with(trainer: Trainer, folder: Path) -> None:
     """Take the autoencoder's and the discriminators' weights out of a checkpoint.
 
-    A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases. A decoder that reads
-    values teaches one that reads their changes nothing, nor the other way round: it begins anew.
+    A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases.
 
     Raises:
         BundleError: they are not there or do not fit this run's networks.
     """
     networks, eraser = _learning(trainer), trainer.autoencoder.eraser
-    start = load_checkpoint(folder).autoencoder
     if trainer.config.encoder_frozen:
-        trainer.autoencoder.eraser = eraser if start.eraser is not None else None
-    if start.config.relative != trainer.config.relative:
-        del networks["autoencoder"]
-        networks["autoencoder.encoder"] = trainer.autoencoder.encoder
+        erased = load_checkpoint(folder).autoencoder.eraser is not None
+        trainer.autoencoder.eraser = eraser if erased else None
     load_networks(folder, networks)
     trainer.autoencoder.eraser = eraser
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
