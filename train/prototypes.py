@@ -8,11 +8,12 @@ since a code holds everything but the attributes; what the neighbours' codes sti
 is taken out of the averages by regression (Abadie and Imbens 2011, "Bias-corrected matching estimators").
 
 Shapes: N training images, M images of a batch, P images that averages are made of, Q those and their mirror
-images, D numbers of a reduced code, K attributes, T numbers of an average, S and s pixels of images and of
-averages.
+images, C numbers of a code, D of a reduced one, K attributes, T numbers of an average, S and s pixels of
+images and of averages.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -64,23 +65,22 @@ class Prototypes:
             names: Boolean attributes that averages are wanted of.
             on_image: Called with images read and in all.
         """
-        pool_P = np.arange(0, len(training), -(-len(training) // POOL))
-        codes_ND, mirrored_ND, table_PT = _codes(autoencoder, training, on_image)
-        # Directions in which codes vary much would count for all others: by the root of their deviation.
-        centre_D = codes_ND.mean(dim=0)
-        # Whoever goes on with a run must find the same neighbours.
-        with torch.random.fork_rng([]):
-            torch.manual_seed(0)
-            _, scale_D, axes = torch.pca_lowrank(
-                codes_ND - centre_D, q=min(DIRECTIONS, *codes_ND.shape), niter=3
-            )
-        scale_D = (scale_D / len(codes_ND) ** 0.5).clamp(min=1e-6).sqrt()
-        self._codes_ND = (codes_ND - centre_D) @ axes / scale_D
-        mirrored_PD = ((mirrored_ND - centre_D) @ axes / scale_D)[pool_P]
-        self._pool_QD = torch.cat([self._codes_ND[pool_P], mirrored_PD])
-        self._table_PT = table_PT[pool_P]
+        step = -(-len(training) // POOL)
+        pool_P = np.arange(0, len(training), step)
+        total = len(pool_P) + (len(training) if step > 1 else 0)
+        pool = Subset(parent=training.parent, indices=training.indices[pool_P])
+        codes_PC, mirrored_PC, self._table_PT = _read(autoencoder, pool, lambda done: on_image(done, total))
+        space = _Space.of(codes_PC)
+        self._pool_QD = torch.cat([space.reduced(codes_PC), space.reduced(mirrored_PC)])
+        self._codes_ND = self._pool_QD[: len(pool_P)]
+        if step > 1:
+            parts = []
+            for images_NCHW, _ in on_device(training, autoencoder):
+                parts.append(space.reduced(_codes(autoencoder, images_NCHW)))
+                on_image(len(pool_P) + sum(map(len, parts)), total)
+            self._codes_ND = torch.cat(parts)
         labels_NK = torch.from_numpy(training.labels_NK)
-        self._pixels_DT = _regression(self._codes_ND[pool_P], labels_NK[pool_P], self._table_PT.float())
+        self._pixels_DT = _regression(self._pool_QD[: len(pool_P)], labels_NK[pool_P], self._table_PT.float())
         self._near = {
             name: self._neighbours(labels_NK, labels_NK[pool_P].repeat(2, 1), k, pool_P)
             for k, name in enumerate(attributes.names)
@@ -168,23 +168,48 @@ def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor) -> Tenso
     return torch.lerp(kept, redrawn, replaced).clamp(-1, 1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Space:
+    """The directions in which codes vary the most."""
+
+    centre_C: Tensor
+    axes_CD: Tensor
+
+    @classmethod
+    def of(cls, codes_PC: Tensor) -> "_Space":
+        centre_C = codes_PC.mean(dim=0)
+        # Whoever goes on with a run must find the same neighbours.
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            _, scale_D, axes_CD = torch.pca_lowrank(
+                codes_PC - centre_C, q=min(DIRECTIONS, *codes_PC.shape), niter=3
+            )
+        # By the root of their deviation: those in which codes vary much would count for all others.
+        scale_D = (scale_D / len(codes_PC) ** 0.5).clamp(min=1e-6).sqrt()
+        return cls(centre_C=centre_C, axes_CD=axes_CD / scale_D)
+
+    def reduced(self, codes_NC: Tensor) -> Tensor:
+        return (codes_NC - self.centre_C) @ self.axes_CD
+
+
 @torch.no_grad()
-def _codes(
-    autoencoder: AutoEncoder, training: Subset, on_image: Callable[[int, int], None]
+def _codes(autoencoder: AutoEncoder, images_NCHW: Tensor) -> Tensor:
+    return autoencoder.discriminated(autoencoder.encode(images_NCHW)).flatten(1).float().cpu()
+
+
+def _read(
+    autoencoder: AutoEncoder, pool: Subset, on_image: Callable[[int], None]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return codes, mirror images' codes, and small images in half precision, flattened."""
     codes: list[Tensor] = []
     mirrored: list[Tensor] = []
     small: list[Tensor] = []
-    done = 0
-    for images_NCHW, _ in on_device(training, autoencoder):
+    for images_NCHW, _ in on_device(pool, autoencoder):
         size = min(SIZE, images_NCHW.shape[-1])
         small.append(functional.adaptive_avg_pool2d(images_NCHW, size).flatten(1).half().cpu())
-        for flipped, found in ((False, codes), (True, mirrored)):
-            latents = autoencoder.encode(images_NCHW.flip(3) if flipped else images_NCHW)
-            found.append(autoencoder.discriminated(latents).flatten(1).float().cpu())
-        done += len(images_NCHW)
-        on_image(done, len(training))
+        codes.append(_codes(autoencoder, images_NCHW))
+        mirrored.append(_codes(autoencoder, images_NCHW.flip(3)))
+        on_image(sum(map(len, small)))
     return torch.cat(codes), torch.cat(mirrored), torch.cat(small)
 
 

@@ -42,6 +42,23 @@ def test_an_image_is_not_among_its_own_neighbours(prototypes: Prototypes) -> Non
     assert (images != torch.arange(len(DATA))[:, None, None]).all()
 
 
+def test_of_many_images_some_make_the_averages_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fader.train.prototypes.POOL", 50)
+    seen: list[tuple[int, int]] = []
+    found = Prototypes(
+        make_trainer(tiny_config()).averaged,
+        SUBSET,
+        ATTRIBUTES,
+        NAMES,
+        lambda *progress: seen.append(progress),
+    )
+    assert seen[-1] == (160, 160)
+    assert int(found._near["Red"].max()) < 2 * 40
+    blue, red, there = found.means(torch.arange(len(DATA)), "Red")
+    assert there.all()
+    assert (red[MIDDLE][:, 0] - blue[MIDDLE][:, 0]).min() > 1
+
+
 def test_where_nobody_has_the_other_attributes_there_is_no_prototype() -> None:
     labels = np.tile(np.array([[0, 0], [0, 0], [1, 0], [0, 1]], np.float32), (2, 1))
     few = replace(DATA, images_NHWC=DATA.images_NHWC[:8], labels_NK=labels).subset(np.arange(8))
