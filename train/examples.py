@@ -26,7 +26,7 @@ ONWARDS, FARTHER = 0.15, 0.5
 """Share of changes in the direction that an image shows already, and how far they go beside the others."""
 TINT = 0.6
 """Share of a change's tint that is kept: much of it is that of other people's skin and light."""
-PUT_ON, TAKEN_OFF = 0.12, 0.42
+PUT_ON, TAKEN_OFF = 0.1, 0.45
 """Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
 REACH, SOFT = 1.25, 0.35
 """Where changes of an aligned face end, and over what they fade: in half axes of an ellipse around it."""

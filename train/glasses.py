@@ -128,19 +128,18 @@ def various_glasses(draws: Draws) -> Glasses:
     def between(i: int, low: float, high: float) -> Tensor:
         return low + (high - low) * random[:, i]
 
-    dark = between(8, -1, 0.3)[:, None] * torch.ones(3, device=random.device)
+    dark = between(8, -1, 0)[:, None] * torch.ones(3, device=random.device)
     tinted = draws.uniform(3) - 0.6
-    sunglasses = random[:, 9] < 0.3
+    sunglasses = random[:, 9] < 0.4
     return Glasses(
         half_width_M=between(0, 0.34, 0.52),
         half_height_M=between(1, 0.2, 0.44),
         exponent_M=between(2, 2, 5),
-        # Thin ones are the most frequent, and the hardest to see.
-        rim_M=0.015 + 0.085 * random[:, 3] ** 2,
-        centre_x_M=between(4, 0.48, 0.62),
-        centre_y_M=between(5, -0.02, 0.26),
-        tilt_M=between(6, -0.08, 0.08),
-        shift_M2=0.12 * (draws.uniform(2) - 0.5),
+        rim_M=between(3, 0.03, 0.12),
+        centre_x_M=between(4, 0.49, 0.61),
+        centre_y_M=between(5, 0.0, 0.2),
+        tilt_M=between(6, -0.06, 0.06),
+        shift_M2=0.08 * (draws.uniform(2) - 0.5),
         frame_M3=torch.where(random[:, 7:8] < 0.85, dark, tinted).clamp(-1, 1),
         lens_M3=between(10, -1, -0.5)[:, None].expand(-1, 3),
         tint_M=torch.where(sunglasses, between(11, 0.6, 0.97), between(11, 0, 0.25)),

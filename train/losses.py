@@ -40,7 +40,7 @@ LOSSES = (
     "examples",
 )
 """Names in `Metrics`."""
-SQUARES = 2.0
+SQUARES = 8.0
 """Weight of squared errors beside absolute ones."""
 MOST_BEYOND = 0.5
 """How far beyond 1 boolean sliders are drawn, from half of that on."""
