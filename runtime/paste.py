@@ -16,8 +16,10 @@ __all__ = ["delta", "face_mask"]
 
 SQUARENESS = 5
 FADE_FROM, FADE_TO = 0.80, 0.95
-NOISE_LOW, NOISE_HIGH = 1.5, 6.0
+NOISE = 1.5, 6.0
 """Levels of 255: differences of drawings that are noise, and that are none."""
+BLENDING = 0.5, 2.0
+"""The same of a drawing from the crop that it was blended into."""
 EDIT_LOW, EDIT_HIGH = 12.0, 40.0
 """Differences of drawings under which the original stays, and which replace it."""
 REST_LOW, REST_HIGH = 16.0, 48.0
@@ -49,7 +51,7 @@ def delta(
     change_CHW = edited - source
     change_CHW *= np.float32(127.5)
     size, differs = len(change_CHW[0]), _largest(change_CHW)
-    gate = _smoothstep(differs, NOISE_LOW, NOISE_HIGH)
+    gate = _smoothstep(differs, *(BLENDING if crop is None else NOISE))
     if crop is not None and differs.max() > EDIT_LOW:
         replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
         rest_CHW = np.moveaxis(crop, 2, 0) - (source + 1) * np.float32(127.5)
