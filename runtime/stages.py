@@ -207,11 +207,15 @@ def _rendered(
             for output, wanted_NA in enumerate(each_NA):
                 # A call for each: an engine may round differently in a batch of another size, and an output
                 # must not depend on which others are made.
-                pairs = zip(
-                    model.render(latents, wanted_NA, source_NA), same_NCHW, undrawn, faces, strict=True
-                )
+                drawn_NCHW = model.render(latents, wanted_NA, source_NA)
+                # No change of values, no change of pixels, whatever an almost closed mask lets through.
+                strengths = [
+                    face.strength * bool(moves)
+                    for face, moves in zip(faces, (wanted_NA != source_NA).any(axis=1), strict=True)
+                ]
+                pairs = zip(drawn_NCHW, same_NCHW, undrawn, strengths, strict=True)
                 changes = [
-                    delta(edited, same, crop, strength=face.strength) for edited, same, crop, face in pairs
+                    delta(edited, same, crop, strength=strength) for edited, same, crop, strength in pairs
                 ]
                 for frame in frames:
                     n = len(frame.faces)

@@ -31,6 +31,9 @@ PUT_ON, TAKEN_OFF = 0.1, 0.45
 REACH, SOFT = 1.25, 0.35
 """Where changes of an aligned face end, and over what they fade: in half axes of an ellipse around it."""
 
+NARROWED = 0.6
+"""Share of its half width by which a face's far side is narrower in profile."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examples:
@@ -97,19 +100,18 @@ class ExampleMaker:
             positions_N: (N,) where in the training images they are.
             draws: Source of randomness.
         """
+        yaws_N = None if landmarks_N52 is None else yaws_of(landmarks_N52)
         mirrored_N = draws.uniform() < 0.5
         images_NCHW = _mirrored(images_NCHW, mirrored_N)
         made = Examples(
             images_NCHW=images_NCHW, shown_NK=labels_NK, wanted_NK=labels_NK, targets_NCHW=images_NCHW
         )
         if self.prototypes is not None:
-            aligned = landmarks_N52 is not None
             made = self._towards_prototypes(
-                made, self.prototypes, positions_N, mirrored_N, draws, aligned=aligned
+                made, self.prototypes, positions_N, mirrored_N, draws, yaws_N=yaws_N
             )
-        if self.glasses and landmarks_N52 is not None:
-            yaws_N = yaws_of(landmarks_N52) * torch.where(mirrored_N, -1, 1)
-            made = self._with_glasses(made, yaws_N, draws)
+        if self.glasses and yaws_N is not None:
+            made = self._with_glasses(made, yaws_N * torch.where(mirrored_N, -1, 1), draws)
         return made
 
     def _towards_prototypes(
@@ -120,7 +122,7 @@ class ExampleMaker:
         mirrored_N: Tensor,
         draws: Draws,
         *,
-        aligned: bool,
+        yaws_N: Tensor | None,
     ) -> Examples:
         names = list(self.strengths)
         shares = [float(self.shares.get(name, 1.0)) for name in names]
@@ -143,8 +145,8 @@ class ExampleMaker:
             own = torch.where(has_N[rows, None, None, None], with_, without)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * (with_ - without)
             change = change - (1 - TINT) * chroma(change)
-            if aligned:
-                change = change * _window(change.shape[-1])
+            if yaws_N is not None:
+                change = change * _window(change.shape[-1], yaws_N[rows])
             own, change = (_mirrored(part, mirrored_N[rows]) for part in (own, change))
             targets_NCHW[rows] = towards(targets_NCHW[rows], own, change)
             wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
@@ -176,13 +178,15 @@ def _mirrored(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
     return torch.where(mirrored_N[:, None, None, None], images_NCHW.flip(3), images_NCHW)
 
 
-def _window(size: int) -> Tensor:
-    """Return (size, size), 1 on an aligned face and 0 around it."""
+def _window(size: int, yaws_M: Tensor) -> Tensor:
+    """Return (M, 1, size, size), 1 on aligned faces and 0 around them."""
     (left_x, eyes_y), (right_x, _), (_, mouth_y) = template_at(CELEBA_TIGHT, size)
     axis = torch.arange(size, dtype=torch.float32)
     half_width = 1.1 * float(right_x - left_x)
     half_height = 1.2 * float(mouth_y - eyes_y)
     x = (axis - float(left_x + right_x) / 2) / half_width
+    turned = yaws_M[:, None, None].sin()
+    x = torch.where(x * turned > 0, x / (1 - NARROWED * turned.abs()), x)
     y = (axis[:, None] - float(eyes_y) - 0.57 * float(mouth_y - eyes_y)) / half_height
     inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
-    return inside * inside * (3 - 2 * inside)
+    return (inside * inside * (3 - 2 * inside))[:, None]

@@ -95,6 +95,27 @@ def test_changes_grow_with_the_slider_and_go_both_ways(prototypes: Prototypes) -
     assert not (made.wanted_NK - made.shown_NK)[:, ROUND].any()
 
 
+def test_beside_a_face_that_is_turned_away_nothing_changes(prototypes: Prototypes) -> None:
+    maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths={"Red": (1.0, 1.0)})
+    images, labels = SUBSET.batch(np.arange(len(DATA)))
+    marks = torch.from_numpy(DATA.landmarks_N52.copy())  # type: ignore[union-attr]
+
+    def changed(nose: float) -> tuple[float, float]:
+        """Return by how much columns left and right of the middle change, of images that are not mirrored."""
+        turned = marks.clone()
+        turned[:, 2, 0] += nose
+        made = maker.make(images, labels, turned, torch.arange(len(DATA)), Draws.for_images(0, len(DATA)))
+        plain_N = (made.images_NCHW == images).all(dim=3).all(dim=2).all(dim=1)
+        change_W = (made.targets_NCHW - made.images_NCHW)[plain_N].abs().mean(dim=(0, 1, 2))
+        return float(change_W[6:9].mean()), float(change_W[-9:-6].mean())
+
+    left, right = changed(0)
+    far_left, _ = changed(-8)
+    _, far_right = changed(8)
+    assert far_left < 0.7 * left
+    assert far_right < 0.7 * right
+
+
 def test_a_direction_of_no_strength_is_left_alone(prototypes: Prototypes) -> None:
     maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths={"Red": (0.0, 1.0)})
     images, labels = SUBSET.batch(np.arange(len(DATA)))
