@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.train.shapes import ATTRIBUTES, NAMES, make_shapes, make_trainer, tiny_config
+from tests.train.shapes import ATTRIBUTES, NAMES, face_landmarks, make_shapes, make_trainer, tiny_config
 
 from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker
@@ -98,7 +98,7 @@ def test_changes_grow_with_the_slider_and_go_both_ways(prototypes: Prototypes) -
 def test_beside_a_face_that_is_turned_away_nothing_changes(prototypes: Prototypes) -> None:
     maker = ExampleMaker(ATTRIBUTES, prototypes=prototypes, strengths={"Red": (1.0, 1.0)})
     images, labels = SUBSET.batch(np.arange(len(DATA)))
-    marks = torch.from_numpy(DATA.landmarks_N52.copy())  # type: ignore[union-attr]
+    marks = torch.from_numpy(np.tile(face_landmarks(32), (len(DATA), 1, 1)))
 
     def changed(nose: float) -> tuple[float, float]:
         """Return by how much columns left and right of the middle change, of images that are not mirrored."""
