@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fader.train.draws import Draws
 
-__all__ = ["augment", "chroma", "flip", "low_pass"]
+__all__ = ["augment", "chroma", "flip", "low_pass", "luma"]
 
 MAX_SHIFT = 0.04
 MAX_NOISE = 0.12
@@ -33,10 +33,15 @@ def low_pass(images_NCHW: Tensor, factor: float) -> Tensor:
     return functional.interpolate(small, size=size, mode="bilinear")
 
 
-def chroma(images_NCHW: Tensor) -> Tensor:
-    """Return what is left of (N, 3, H, W) images when their luma (N, 1, H, W) is taken away."""
+def luma(images_NCHW: Tensor) -> Tensor:
+    """Return the (N, 1, H, W) luma of (N, 3, H, W) images."""
     weights = torch.tensor(LUMA, dtype=images_NCHW.dtype, device=images_NCHW.device)[None, :, None, None]
-    return images_NCHW - (images_NCHW * weights).sum(dim=1, keepdim=True)
+    return (images_NCHW * weights).sum(dim=1, keepdim=True)
+
+
+def chroma(images_NCHW: Tensor) -> Tensor:
+    """Return what is left of (N, 3, H, W) images when their luma is taken away."""
+    return images_NCHW - luma(images_NCHW)
 
 
 def augment(images_NCHW: Tensor, draws: Draws) -> Tensor:

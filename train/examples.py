@@ -11,10 +11,9 @@ from torch import Tensor
 
 from fader.attributes import AttributeSet
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
-from fader.train.augment import chroma
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
-from fader.train.prototypes import Prototypes, towards
+from fader.train.prototypes import Prototypes, shaded, towards
 
 __all__ = ["ExampleMaker", "Examples"]
 
@@ -24,8 +23,6 @@ UNCHANGED, SECOND = 0.1, 0.3
 """Shares of images whose other attributes stay, and of those others in which two are changed."""
 ONWARDS, FARTHER = 0.15, 0.5
 """Share of changes in the direction that an image shows already, and how far they go beside the others."""
-TINT = 0.6
-"""Share of a change's tint that is kept: much of it is that of other people's skin and light."""
 PUT_ON, TAKEN_OFF = 0.1, 0.45
 """Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
 REACH, SOFT = 1.25, 0.35
@@ -144,11 +141,10 @@ class ExampleMaker:
             moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
             own = torch.where(has_N[rows, None, None, None], with_, without)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * (with_ - without)
-            change = change - (1 - TINT) * chroma(change)
             if yaws_N is not None:
                 change = change * _window(change.shape[-1], yaws_N[rows])
             own, change = (_mirrored(part, mirrored_N[rows]) for part in (own, change))
-            targets_NCHW[rows] = towards(targets_NCHW[rows], own, change)
+            targets_NCHW[rows] = towards(targets_NCHW[rows], own, shaded(targets_NCHW[rows], own, change))
             wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
         return replace(made, wanted_NK=wanted_NK, targets_NCHW=targets_NCHW)
 

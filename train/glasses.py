@@ -106,12 +106,12 @@ def plain_glasses(m: int, device: torch.device | str = "cpu") -> Glasses:
         return torch.full((m,), value, device=device)
 
     return Glasses(
-        half_width_M=same(0.42),
-        half_height_M=same(0.32),
-        exponent_M=same(2.8),
-        rim_M=same(0.055),
-        centre_x_M=same(0.55),
-        centre_y_M=same(0.09),
+        half_width_M=same(0.43),
+        half_height_M=same(0.34),
+        exponent_M=same(2.6),
+        rim_M=same(0.052),
+        centre_x_M=same(0.555),
+        centre_y_M=same(0.12),
         tilt_M=same(0.0),
         shift_M2=torch.zeros(m, 2, device=device),
         frame_M3=torch.stack([same(level) for level in FRAME], dim=1),

@@ -23,11 +23,11 @@ from torch.nn import functional
 
 from fader.attributes import AttributeSet
 from fader.models import AutoEncoder
-from fader.train.augment import low_pass
+from fader.train.augment import chroma, low_pass, luma
 from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
 
-__all__ = ["Prototypes", "towards"]
+__all__ = ["Prototypes", "shaded", "towards"]
 
 NEIGHBOURS = 80
 """Faces in an average."""
@@ -41,6 +41,11 @@ RIDGE = 10.0
 """Of the regression of pixels on codes."""
 LITTLE, MUCH = 0.25, 0.6
 """Changes, in [-1, 1] units, up to which a face's own detail stays, and from which averages replace it."""
+PATCHES = 4
+"""Factor of `low_pass` that tells skin from what is finer: lips, teeth, stubble."""
+TINT = 0.3
+"""Share of what a change does to the colour of skin, beside its shade, that is kept: much of it is that of
+other people's light and make-up."""
 TONE, SPREAD = 12, 4
 """Factors of `low_pass`: of a face's tone, which is kept where it is replaced, and of the border of that."""
 
@@ -143,6 +148,35 @@ class Prototypes:
         missing_MT = (codes_MD - self._pool_QD[places].mean(dim=1)) @ self._pixels_DT
         plain, flipped, missing = (_pictures(part) for part in (*summed, missing_MT))
         return (plain + flipped.flip(3) + missing).clamp(-1, 1)
+
+
+def shaded(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor) -> Tensor:
+    """Give a change of shade the tint that a face's own skin has in light and shadow.
+
+    What darkens skin takes from each channel in proportion to its colour; taken from another skin's averages
+    as it is, it would leave a face greyer or redder. Cf. Liu, Shan and Zhang 2001, "Expressive expression
+    mapping with ratio images".
+
+    Args:
+        images_MCHW: (M, 3, S, S) in [-1, 1].
+        own_MCHW: (M, 3, s, s), the average of faces like each of them.
+        change_MCHW: (M, 3, s, s), what is to be added.
+
+    Returns:
+        (M, 3, s, s).
+    """
+    size = change_MCHW.shape[-1]
+    small_MCHW = functional.interpolate(images_MCHW, size=size, mode="bilinear", antialias=True)
+    tint_MCHW = low_pass(chroma(change_MCHW), PATCHES)
+    shade_M1HW = low_pass(luma(change_MCHW), PATCHES)
+    beside_MCHW = tint_MCHW - shade_M1HW * _colour(own_MCHW)
+    return change_MCHW - tint_MCHW + shade_M1HW * _colour(small_MCHW) + TINT * beside_MCHW
+
+
+def _colour(images_MCHW: Tensor) -> Tensor:
+    """Return chroma by luma, of large patches."""
+    coarse_MCHW = low_pass((images_MCHW + 1) / 2, PATCHES)
+    return chroma(coarse_MCHW) / luma(coarse_MCHW).clamp(min=0.1)
 
 
 def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor) -> Tensor:

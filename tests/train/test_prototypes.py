@@ -7,10 +7,11 @@ import pytest
 import torch
 from tests.train.shapes import ATTRIBUTES, NAMES, face_landmarks, make_shapes, make_trainer, tiny_config
 
+from fader.train.augment import luma
 from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker
 from fader.train.objectives import columns
-from fader.train.prototypes import NEIGHBOURS, Prototypes, towards
+from fader.train.prototypes import NEIGHBOURS, TINT, Prototypes, shaded, towards
 
 RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
 DATA = make_shapes(120)
@@ -80,6 +81,34 @@ def test_a_small_change_keeps_detail_and_a_large_one_replaces_it() -> None:
     torch.testing.assert_close(small, detail + 0.1)
     assert (large - 0.6).std() < 0.3 * detail.std()
     torch.testing.assert_close(towards(detail, own, torch.zeros_like(own)), detail)
+
+
+def flat(*colour: float) -> torch.Tensor:
+    """Return (1, 3, 32, 32) of one colour, its channels from 0 to 1, in [-1, 1]."""
+    return 2 * torch.tensor(colour)[None, :, None, None].expand(1, 3, 32, 32) - 1
+
+
+def test_a_shade_has_the_tint_of_the_face_that_it_falls_on() -> None:
+    dark, pale = flat(0.4, 0.3, 0.2), flat(0.9, 0.75, 0.7)
+    shade = -0.2 * (pale + 1)
+    darkened = dark + shaded(dark, pale, shade)
+    colours = [(picture + 1).mean(dim=(0, 2, 3)) for picture in (dark, darkened)]
+    torch.testing.assert_close(colours[1] / colours[1].sum(), colours[0] / colours[0].sum())
+    assert colours[1].sum() < colours[0].sum()
+
+
+def test_another_colour_of_skin_is_kept_in_part_and_that_of_what_is_fine_whole() -> None:
+    face = flat(0.5, 0.5, 0.5)
+    redder = flat(0.75, 0.425, 0.425) + 1 - (face + 1)
+    redder -= luma(redder)
+    torch.testing.assert_close(shaded(face, face, redder), TINT * redder)
+    stripes = redder * (-1.0) ** torch.arange(32)
+    torch.testing.assert_close(shaded(face, face, stripes)[..., 4:-4], stripes[..., 4:-4], atol=0.02, rtol=0)
+
+
+def test_no_change_stays_none() -> None:
+    face = flat(0.4, 0.3, 0.2)
+    assert not shaded(face, flat(0.9, 0.75, 0.7), torch.zeros_like(face)).any()
 
 
 def test_changes_grow_with_the_slider_and_go_both_ways(prototypes: Prototypes) -> None:
