@@ -15,7 +15,7 @@ __all__ = ["MAX_FIT_ERROR", "Portrait", "align_portrait"]
 
 MAX_FIT_ERROR = 0.08
 """A face whose points miss the template by more than this share of the crop's side is turned too far away:
-where videos' edits have half faded (TURN_FROM, TURN_TO in tracking.py)."""
+videos' edits have faded before (TURN_TO in tracking.py)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
