@@ -7,11 +7,10 @@ contrast and not what is where, are no cuts.
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["THUMBNAIL", "is_cut", "luma"]
+__all__ = ["THUMBNAIL", "is_cut"]
 
 THUMBNAIL = 32
 """Longer side of the pictures compared, pixels: so small that a moving camera changes little."""
@@ -19,11 +18,6 @@ THUMBNAIL = 32
 ALIKE = 0.8
 FLAT_LEVELS = 8.0
 """Two pictures that differ by less, brightness apart, are the same whatever their noise correlates."""
-
-
-def luma(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the (h, w) float32 luma, 0 to 255, of an (h, w, 3) uint8 RGB picture."""
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.float32)
 
 
 def is_cut(before: NDArray[Any], after: NDArray[Any]) -> bool:

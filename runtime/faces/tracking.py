@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fader.errors import ConfigError
 from fader.runtime.faces.alignment import anchors, fit_error, fit_similarity
 from fader.runtime.faces.boxes import box_matrix, overlap, square
-from fader.runtime.faces.cuts import THUMBNAIL, is_cut, luma
+from fader.runtime.faces.cuts import THUMBNAIL, is_cut
 from fader.runtime.faces.detector import Detection, FaceDetector
 from fader.runtime.faces.smoothing import SimilarityFilter
 
@@ -44,8 +44,8 @@ class FrameView(Protocol):
     def thumbnail(self, long_side: int) -> tuple[NDArray[np.uint8], float]:
         """Return a small upright (h, w, 3) uint8 RGB picture and its scale."""
 
-    def glance(self, long_side: int) -> NDArray[np.uint8]:
-        """Return a tiny upright (h, w, 3) uint8 RGB picture."""
+    def glance(self, long_side: int) -> NDArray[np.float32]:
+        """Return a tiny upright (h, w) float32 luma, 0 to 255."""
 
     def sample(self, matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
         """Return a (size, size, 3) float32 RGB crop, 0 to 255."""
@@ -188,7 +188,7 @@ class Tracker:
         """
         self._next_number, self._since_detection = np.frombuffer(saved, COUNTERS, 1)[0].tolist()
         self._tracks = [self._resumed(row) for row in np.frombuffer(saved, TRACK, offset=COUNTERS.itemsize)]
-        self._last_luma = luma(last.glance(THUMBNAIL))
+        self._last_luma = last.glance(THUMBNAIL)
 
     def _resumed(self, row: np.void) -> _Track:
         steady = SimilarityFilter(self._size)
@@ -204,7 +204,7 @@ class Tracker:
         )
 
     def _is_cut(self, view: FrameView) -> bool:
-        last, self._last_luma = self._last_luma, luma(view.glance(THUMBNAIL))
+        last, self._last_luma = self._last_luma, view.glance(THUMBNAIL)
         return last is not None and is_cut(last, self._last_luma)
 
     def _whole(self, view: FrameView) -> TrackedFace:

@@ -63,6 +63,11 @@ class Colour:
         return [luma] if self.model == "gray" else [luma, *[round(self._chroma[0])] * 2]
 
     @property
+    def n_of_luma(self) -> int:
+        """How many components, from the first, luma is made of."""
+        return 3 if self.model == "rgb" else 1
+
+    @property
     def _luma(self) -> tuple[float, float]:
         """(code of black, codes from black to white)."""
         if self.full:
@@ -94,6 +99,16 @@ class Colour:
         red, blue = y + 2 * (1 - self.kr) * cr, y + 2 * (1 - self.kb) * cb
         green = (y - self.kr * red - self.kb * blue) / (1 - self.kr - self.kb)
         return _clipped(np.stack([red, green, blue], axis=-1) * 255)
+
+    def to_luma(self, channels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Convert the first `n_of_luma` components, (H, W) in codes, to (H, W) float32 luma in 0 to 255."""
+        if self.model == "rgb":
+            red, green, blue = channels
+            y = (self.kr * red + (1 - self.kr - self.kb) * green + self.kb * blue) / self.maximum
+        else:
+            black, span = self._luma
+            y = (channels[0] - black) / span
+        return _clipped(y * 255)
 
     def changes(self, delta: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Convert an (H, W, 3) change of RGB, in units of 0 to 255, to each component's change in codes."""

@@ -73,16 +73,16 @@ class FramePlanes:
         picture = np.rot90(small.to_ndarray(), self._rotation // 90)
         return np.ascontiguousarray(picture), scale
 
-    def glance(self, long_side: int) -> NDArray[np.uint8]:
-        """Return a tiny upright (h, w, 3) uint8 RGB picture, its longer side at most this long, pixels.
+    def glance(self, long_side: int) -> NDArray[np.float32]:
+        """Return a tiny upright (h, w) float32 luma, 0 to 255, its longer side at most this long, pixels.
 
         Of a large frame each pixel is the mean of a few samples: far cheaper than a `thumbnail`.
         """
         scale = min(1.0, long_side / max(self.size))
         width, height = (max(1, round(side * scale)) for side in (self.frame.width, self.frame.height))
-        channels = [_few(component.samples, width, height) for component in self._components]
-        small = np.rint(self._colour.to_rgb(channels)).astype(np.uint8)
-        return np.ascontiguousarray(np.rot90(small, self._rotation // 90))
+        needed = self._components[: self._colour.n_of_luma]
+        luma = self._colour.to_luma([_few(component.samples, width, height) for component in needed])
+        return np.ascontiguousarray(np.rot90(luma, self._rotation // 90))
 
     def sample(self, matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
         """Read a crop.

@@ -9,7 +9,7 @@ from tests.media import media_file
 from tests.runtime.scenes import face_views, frame_of, portrait
 
 from fader.runtime import Editor
-from fader.runtime.faces.cuts import THUMBNAIL, is_cut, luma
+from fader.runtime.faces.cuts import THUMBNAIL, is_cut
 from fader.runtime.video.planes import FramePlanes
 
 CLIPS = (
@@ -24,7 +24,11 @@ CLIPS = (
 def thumbnails(name: str) -> list[NDArray[np.float32]]:
     with av.open(str(media_file(name))) as container:
         frames = [FramePlanes(frame) for frame in container.decode(video=0)]
-    return [resized(luma(planes.glance(THUMBNAIL))) for planes in frames]
+    return [resized(planes.glance(THUMBNAIL)) for planes in frames]
+
+
+def luma(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def resized(picture: NDArray[np.float32]) -> NDArray[np.float32]:
