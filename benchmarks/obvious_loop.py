@@ -2,6 +2,7 @@
 
 Whole frames are converted, searched, warped and blended; networks run in ONNX Runtime. The detector is this
 package's MTCNN, which resizes and filters candidates faster than the packages that carry the same weights.
+Like those packages, it searches for faces from 20 pixels on unless it is told otherwise.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ BORDER = 0.1
 """Of the crop, over which it fades into the frame."""
 
 
-def obvious_loop(editor: Editor, source: Path, target: Path, values: dict[str, float]) -> None:
+def obvious_loop(
+    editor: Editor, source: Path, target: Path, values: dict[str, float], *, min_face: float = 20
+) -> None:
     """Edit every face of a video.
 
     Args:
@@ -29,6 +32,7 @@ def obvious_loop(editor: Editor, source: Path, target: Path, values: dict[str, f
         source: Whatever OpenCV reads.
         target: An MP4 of MPEG-4 part 2, which is what OpenCV writes fastest.
         values: As for `Editor.decode`.
+        min_face: Side of the smallest face, pixels.
     """
     bundle = editor.model.bundle
     detector = FaceDetector(*(bundle.graph(f"detector_{stage}") for stage in "pro"))
@@ -38,7 +42,7 @@ def obvious_loop(editor: Editor, source: Path, target: Path, values: dict[str, f
     writing = cv2.VideoWriter(str(target), codec, reading.get(cv2.CAP_PROP_FPS), size)
     for frame in _frames(reading):
         picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        for face in detector.detect(picture):
+        for face in detector.detect(picture, min_size=min_face):
             picture = _edited(editor, picture, face.landmarks, values)
         writing.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     reading.release()
