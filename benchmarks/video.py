@@ -28,6 +28,7 @@ from store import enlarge, timed
 from fader.bundle import shipped_bundle
 from fader.export import write_bundle
 from fader.runtime import Editor, EncodeOptions, LatentStore, edit_variants, edit_video
+from fader.runtime.engines.session import threads_beside_video
 
 Work = Callable[[], object]
 ASKED: Mapping[str, Mapping[str, float]] = {
@@ -40,9 +41,10 @@ CHILD = """
 import re, sys, time
 from pathlib import Path
 from fader.runtime import Editor, edit_video
+from fader.runtime.engines.session import threads_beside_video
 source, target, model, engine, name = sys.argv[1:]
 first = []
-with Editor.open(model, engine=engine) as editor:
+with Editor.open(model, engine=engine, threads=threads_beside_video()) as editor:
     edit_video(editor, source, target, {name: 1.0}, on_progress=lambda _: first or first.append(time.time()))
 # not getrusage: its peak is inherited from the process that started this one
 peak_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
@@ -134,7 +136,7 @@ def main(
         four(single, fourfold)
         store = LatentStore(folder / "store")
         with (
-            Editor.open(model, engine=engine) as editor,
+            Editor.open(model, engine=engine, threads=threads_beside_video()) as editor,
             Editor.open(model, engine="onnxruntime-cpu") as plain,
         ):
             slider = editor.attributes.names[0]

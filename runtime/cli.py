@@ -140,7 +140,14 @@ def run_command(
             rich_help_panel=MODEL,
         ),
     ] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=MODEL)] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="CPU threads of the engine; default: half of the processors, since videos are decoded and "
+            "encoded beside it.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(help="FFmpeg's name of an encoder; default: the source's.", rich_help_panel=OUTPUT),
@@ -214,9 +221,11 @@ def run_command(
     from fader.runtime.batch import Batch, plan
     from fader.runtime.compare import form
     from fader.runtime.edits import Edits
+    from fader.runtime.engines.session import threads_beside_video
     from fader.runtime.job import Job, sentence
     from fader.runtime.store import parse_bytes
 
+    threads = threads_beside_video() if threads is None else threads
     if list_attrs:
         with Editor.open(model, engine=engine, threads=threads) as editor:
             _show_attributes(editor, as_json=as_json)

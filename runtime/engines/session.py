@@ -14,12 +14,28 @@ from fader.runtime.engines.loading import undisturbed
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["available_threads", "import_onnxruntime", "one_line", "open_session", "run_session"]
+__all__ = [
+    "available_threads",
+    "import_onnxruntime",
+    "one_line",
+    "open_session",
+    "run_session",
+    "threads_beside_video",
+]
 
 
 def available_threads() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_beside_video() -> int:
+    """Return how many threads an engine is to have where a video is decoded and encoded at the same time.
+
+    Half of the processors: the others are taken, and an engine's threads that wait for each other there only
+    spin.
+    """
+    return -(-available_threads() // 2)
 
 
 def import_onnxruntime() -> Any:
