@@ -26,6 +26,11 @@ __all__ = [
 # Only containers in which every frame's own time, the rotation and the colours survive. AVI has no frame
 # times, MPEG-TS shifts all of them.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+# Of these FFmpeg names only what it writes by default; other codecs go as private data that nobody reads.
+_STREAMED = {
+    "mpegts": frozenset({"h264", "hevc", "mpeg2video", "mpeg4"}),
+    "rtsp": frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "aac", "opus", "mp3", "ac3"}),
+}
 WRITABLE_SUFFIXES = frozenset(_FORMATS)
 """Endings of videos that are written as they are."""
 VIDEO_SUFFIXES = WRITABLE_SUFFIXES | {
@@ -50,12 +55,19 @@ def container_format(path: Path) -> str:
 
 def holds_codec(format_name: str, encoder: str) -> bool:
     """Tell whether a container of that format can hold what the encoder writes."""
+    if format_name in _STREAMED:
+        return av.Codec(encoder, "w").canonical_name in _STREAMED[format_name]
     with _scratch(format_name) as container:
         return encoder in container.supported_codecs
 
 
 def holds_stream(format_name: str, template: Stream) -> bool:
     """Tell whether packets of `template` can be copied into a container of that format: tried in memory."""
+    if format_name == "rtsp":  # which is no file, so it cannot be tried
+        context = template.codec_context
+        # AAC as MPEG-TS carries it lacks what a session's description must say of it.
+        described = context is not None and (context.name != "aac" or bool(context.extradata))
+        return described and context.name in _STREAMED["rtsp"]
     with _scratch(format_name) as container:
         try:
             container.add_stream_from_template(template, opaque=True)

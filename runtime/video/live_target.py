@@ -91,6 +91,8 @@ class LiveTarget(VideoTarget):
         if self._url is None:
             return super()._opened(form, source)
         options = {**muxer_options(form, source), "max_interleave_delta": str(INTERLEAVE_US)}
+        if form == "rtsp":  # by its own connection: through firewalls, and no packet is lost
+            options["rtsp_transport"] = "tcp"
         try:
             return av.open(
                 self._url, "w", format=form, container_options=options, metadata_errors="surrogateescape"

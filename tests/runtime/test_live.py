@@ -27,6 +27,16 @@ from fader.runtime.video.live_source import LiveSource, _Clock, is_live, stem_of
 
 SIZE = (160, 120)
 STRONG = {"Smiling": 3.0}
+VIEWER = """
+import sys, av
+options = dict(option.split("=") for option in sys.argv[2:])
+with av.open(sys.argv[1], options=options, timeout=(30, 5)) as container:
+    try:
+        for frame in container.decode(video=0):
+            print(container.streams.video[0].codec.name, frame.width, frame.height, flush=True)
+    except (av.FFmpegError, OSError):  # the sender has gone
+        pass
+"""
 LISTEN = {"rtsp_flags": "listen", "listen_timeout": "30"}
 
 
@@ -75,6 +85,40 @@ def test_a_stream_over_a_socket_becomes_an_edited_file(
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert sum(packet.size > 0 for packet in container.demux(audio=0)) > 20
         assert "Smiling=3" in container.metadata["COMMENT"]
+
+
+@pytest.mark.parametrize(
+    ("send_to", "read_from"),
+    [
+        ("udp://127.0.0.1:{}?pkt_size=1316", "udp://127.0.0.1:{}?timeout=5000000"),
+        ("tcp://127.0.0.1:{}", "tcp://127.0.0.1:{}?listen=1"),
+        ("rtsp://127.0.0.1:{}/x", "rtsp://127.0.0.1:{}/x"),
+    ],
+)
+def test_an_edited_stream_is_sent_on(
+    editor: Editor, tmp_path: Path, pictures: list[NDArray[np.uint8]], send_to: str, read_from: str
+) -> None:
+    source_port, target_port = free_port(), free_port()
+    options = [f"{key}={value}" for key, value in LISTEN.items() if read_from.startswith("rtsp")]
+    viewer = subprocess.Popen(
+        [sys.executable, "-c", VIEWER, read_from.format(target_port), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        sent = f"udp://127.0.0.1:{source_port}?pkt_size=1316"
+        with Sender(sent, "mpegts", pictures, tmp_path, seconds=4, sound=not read_from.startswith("rtsp")):
+            time.sleep(1)  # until the viewer listens
+            source = source_of(f"udp://127.0.0.1:{source_port}?timeout=3000000")
+            report = edit_live(editor, source, send_to.format(target_port), STRONG)
+        said, _ = viewer.communicate(timeout=30)
+    finally:
+        viewer.kill()
+        viewer.wait(10)
+    seen = said.splitlines()
+    assert report.frames_edited > 5
+    assert len(seen) > 0.5 * report.frames
+    assert set(seen) == {f"h264 {SIZE[0]} {SIZE[1]}"}
 
 
 def slow(source: LiveSource, pause_s: float) -> Iterator[tuple[int, float]]:
@@ -172,8 +216,10 @@ def test_a_target_that_cannot_be_streamed_to_is_refused(
     pictures: list[NDArray[np.uint8]],
 ) -> None:
     port = free_port()
-    with Sender(f"udp://127.0.0.1:{port}?pkt_size=1316", "mpegts", pictures, tmp_path, seconds=20):
+    url = f"udp://127.0.0.1:{port}?pkt_size=1316"
+    with Sender(url, "mpegts", pictures, tmp_path, seconds=20, sound=True):
         for target, words in (
+            ("rtsp://127.0.0.1:9/x", "a rtsp file cannot hold stream 1"),
             ("https://127.0.0.1/x", "cannot be written to"),
             (str(tmp_path / "none" / "x.mkv"), "there is no folder"),
         ):
