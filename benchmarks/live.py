@@ -1,6 +1,6 @@
 """Latency that live editing adds, and growth of memory, at 720p with one face.
 
-    python benchmarks/live.py [--minutes 1] [--fps 30] [--attr Smiling=1]
+    python benchmarks/live.py [--minutes 1] [--fps 30] [--attr Eyeglasses=1]
 
 A process of its own sends a moving portrait as H.264 in MPEG-TS over UDP on this machine, each frame at its
 time; fader edits it and sends it on over UDP. Latency is counted from a frame's decoding until its data
@@ -82,7 +82,7 @@ def receive(editor: Editor, port: int, attr: str, memory: list[tuple[float, floa
 def main(
     minutes: Annotated[float, typer.Option(help="How long.")] = 1.0,
     fps: Annotated[int, typer.Option(help="Frames a second.")] = 30,
-    attr: Annotated[str, typer.Option(help="The edit.")] = "Smiling=1",
+    attr: Annotated[str, typer.Option(help="The edit.")] = "Eyeglasses=1",
     sender: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Print a table."""
