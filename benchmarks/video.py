@@ -1,10 +1,12 @@
 """What an edit of a video costs, against a plain transcode and against the loop that people write first.
 
-    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3] [--engine NAME] [--published]
+    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3] [--engine NAME]
+        [--published]
 
 The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
-PyAV and the same settings; a plain one, as PyAV comes, stands beside it. The loop is the one of obvious_loop.py. All take turns in every round; the least
-time counts. "asked" is what this project holds itself to, with the published configuration (--published).
+PyAV and the same settings; a plain one, as PyAV comes, stands beside it. The loop is the one of
+obvious_loop.py. All take turns in every round; the least time counts. "asked" is what this project holds
+itself to, with the published configuration (--published).
 """
 
 import re
