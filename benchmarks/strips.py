@@ -1,8 +1,10 @@
 """Frames of a clip before and after edits, as one picture to look at: what no figure tells.
 
     python benchmarks/strips.py CLIP OUT.png [--attr Eyeglasses=1 --attr Smiling=1] [--frames 6] [--model DIR]
+    python benchmarks/strips.py CLIP OUT.png --first 40      # frames 40 to 45: does an edit stay where it is?
 
-The upper row is the clip, each further one an edit. Frames are evenly spaced and cut to what the edits touch.
+The upper row is the clip, each further one an edit. Frames are evenly spaced, or one after the other, and cut
+to what the edits touch.
 """
 
 from pathlib import Path
@@ -64,11 +66,15 @@ def main(
     out: Annotated[Path, typer.Argument(help="Picture, made.")],
     attr: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, one row each.")] = None,
     frames: Annotated[int, typer.Option(help="Columns.")] = 6,
+    first: Annotated[int | None, typer.Option(help="Show consecutive frames from this one on.")] = None,
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:
     """Write the picture."""
     edits = attr or EDITS
-    wanted = set(np.linspace(0, frames_in(clip) - 1, frames).round().astype(int).tolist())
+    if first is None:
+        wanted = set(np.linspace(0, frames_in(clip) - 1, frames).round().astype(int).tolist())
+    else:
+        wanted = set(range(first, first + frames))
     rows: list[list[tuple[Picture, Picture]]] = []
     with Editor.open(model) as editor:
         for option in edits:

@@ -254,7 +254,7 @@ class TrainConfig:
     @property
     def guided(self) -> bool:
         """Whether a guide is needed."""
-        return bool(self.feedback_weight)
+        return bool(self.feedback_weight or self.prototypes)
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         value = getattr(self, name)

@@ -196,9 +196,9 @@ def _maker(trainer: Trainer, splits: Splits, observe: Observer) -> ExampleMaker 
     if not config.has_examples:
         return None
     prototypes = None
-    if config.prototypes:
+    if config.prototypes and trainer.guide is not None:
         prototypes = Prototypes(
-            trainer.averaged, splits.training, trainer.attributes, config.prototypes, report
+            trainer.averaged, trainer.guide, splits.training, trainer.attributes, config.prototypes, report
         )
     return ExampleMaker(
         trainer.attributes,

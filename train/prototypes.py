@@ -4,12 +4,15 @@ What the two averages differ in is what the attribute looks like on such a face;
 keeps everything else. Averages of faces with and without were used so by Rowland and Perrett 1995
 ("Manipulating facial appearance through shape and color"), those of nearest neighbours by Upchurch et al.
 2017 ("Deep feature interpolation for image content changes"). Here faces are alike whose codes are near,
-since a code holds everything but the attributes; what the neighbours' codes still differ in from the face's
-is taken out of the averages by regression (Abadie and Imbens 2011, "Bias-corrected matching estimators").
+since a code holds everything but the attributes, and whose other labels are the same. Two things are taken
+out of the averages by regression (Abadie and Imbens 2011, "Bias-corrected matching estimators"): what the
+neighbours' codes still differ in from the face's, and by how much more one average shows the other attributes
+than the other does, as the guide reads them. Of women, those who smile have more of what a classifier knows
+women by; a smile must not bring it along.
 
 Shapes: N training images, M images of a batch, P images that averages are made of, Q those and their mirror
-images, C numbers of a code, D of a reduced one, K attributes, T numbers of an average, S and s pixels of
-images and of averages.
+images, C numbers of a code, D of a reduced one, K attributes, A columns, T numbers of an average, S and s
+pixels of images and of averages.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fader.attributes import AttributeSet
-from fader.models import AutoEncoder
+from fader.models import AutoEncoder, Classifier
 from fader.train.augment import chroma, low_pass, luma
 from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
@@ -41,6 +44,10 @@ RIDGE = 10.0
 """Of the regression of pixels on codes."""
 LITTLE, MUCH = 0.25, 0.6
 """Changes, in [-1, 1] units, up to which a face's own detail stays, and from which averages replace it."""
+OTHERS = 0.3
+"""Share of what the averages differ in as other attributes that is taken out: a part of what the guide reads
+as others is what the attribute itself looks like. With more, the judge took no fewer faces for others, but
+saw the attribute in fewer."""
 PATCHES = 4
 """Factor of `low_pass` that tells skin from what is finer: lips, teeth, stubble."""
 TINT = 0.3
@@ -56,6 +63,7 @@ class Prototypes:
     def __init__(
         self,
         autoencoder: AutoEncoder,
+        guide: Classifier,
         training: Subset,
         attributes: AttributeSet,
         names: Iterable[str],
@@ -65,6 +73,7 @@ class Prototypes:
 
         Args:
             autoencoder: In eval mode; its encoder does not change any more.
+            guide: In eval mode, on the same device.
             training: Images.
             attributes: Those of the labels.
             names: Boolean attributes that averages are wanted of.
@@ -74,7 +83,9 @@ class Prototypes:
         pool_P = np.arange(0, len(training), step)
         total = len(pool_P) + (len(training) if step > 1 else 0)
         pool = Subset(parent=training.parent, indices=training.indices[pool_P])
-        codes_PC, mirrored_PC, self._table_PT = _read(autoencoder, pool, lambda done: on_image(done, total))
+        codes_PC, mirrored_PC, self._table_PT, readings_PA = _read(
+            autoencoder, guide, pool, lambda done: on_image(done, total)
+        )
         space = _Space.of(codes_PC)
         self._pool_QD = torch.cat([space.reduced(codes_PC), space.reduced(mirrored_PC)])
         self._codes_ND = self._pool_QD[: len(pool_P)]
@@ -85,7 +96,10 @@ class Prototypes:
                 on_image(len(pool_P) + sum(map(len, parts)), total)
             self._codes_ND = torch.cat(parts)
         labels_NK = torch.from_numpy(training.labels_NK)
-        self._pixels_DT = _regression(self._pool_QD[: len(pool_P)], labels_NK[pool_P], self._table_PT.float())
+        self._attributes, self._readings_QA = attributes, readings_PA.repeat(2, 1)
+        self._per_code_DT, self._per_reading_AT = _regression(
+            self._pool_QD[: len(pool_P)], readings_PA, labels_NK[pool_P], self._table_PT.float()
+        )
         self._near = {
             name: self._neighbours(labels_NK, labels_NK[pool_P].repeat(2, 1), k, pool_P)
             for k, name in enumerate(attributes.names)
@@ -129,14 +143,18 @@ class Prototypes:
         """
         near = self._near[name][positions_M]
         codes_MD = self._codes_ND[positions_M]
+        without, with_ = near[:, 0].clamp(min=0).long(), near[:, 1].clamp(min=0).long()
+        more_MA = self._readings_QA[with_].mean(dim=1) - self._readings_QA[without].mean(dim=1)
+        more_MA[:, self._attributes.slice(name)] = 0
+        beside_MT = OTHERS / 2 * more_MA @ self._per_reading_AT
         return (
-            self._mean(near[:, 0], codes_MD),
-            self._mean(near[:, 1], codes_MD),
+            self._mean(without, codes_MD, beside_MT),
+            self._mean(with_, codes_MD, -beside_MT),
             (near[:, :, 0] >= 0).all(dim=1),
         )
 
-    def _mean(self, near: Tensor, codes_MD: Tensor) -> Tensor:
-        places, p = near.clamp(min=0).long(), len(self._table_PT)
+    def _mean(self, places: Tensor, codes_MD: Tensor, beside_MT: Tensor) -> Tensor:
+        p = len(self._table_PT)
         summed = []
         for mirrored in (False, True):
             weights = ((places >= p) == mirrored).to(self._table_PT.dtype) / NEIGHBOURS
@@ -145,7 +163,7 @@ class Prototypes:
                     places % p, self._table_PT, per_sample_weights=weights, mode="sum"
                 ).float()
             )
-        missing_MT = (codes_MD - self._pool_QD[places].mean(dim=1)) @ self._pixels_DT
+        missing_MT = (codes_MD - self._pool_QD[places].mean(dim=1)) @ self._per_code_DT + beside_MT
         plain, flipped, missing = (_pictures(part) for part in (*summed, missing_MT))
         return (plain + flipped.flip(3) + missing).clamp(-1, 1)
 
@@ -232,27 +250,38 @@ def _codes(autoencoder: AutoEncoder, images_NCHW: Tensor) -> Tensor:
 
 
 def _read(
-    autoencoder: AutoEncoder, pool: Subset, on_image: Callable[[int], None]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return codes, mirror images' codes, and small images in half precision, flattened."""
+    autoencoder: AutoEncoder, guide: Classifier, pool: Subset, on_image: Callable[[int], None]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return codes, mirror images' codes, small images in half precision, flattened, and logits."""
     codes: list[Tensor] = []
     mirrored: list[Tensor] = []
     small: list[Tensor] = []
+    readings: list[Tensor] = []
     for images_NCHW, _ in on_device(pool, autoencoder):
         size = min(SIZE, images_NCHW.shape[-1])
         small.append(functional.adaptive_avg_pool2d(images_NCHW, size).flatten(1).half().cpu())
         codes.append(_codes(autoencoder, images_NCHW))
         mirrored.append(_codes(autoencoder, images_NCHW.flip(3)))
+        readings.append(_readings(guide, images_NCHW))
         on_image(sum(map(len, small)))
-    return torch.cat(codes), torch.cat(mirrored), torch.cat(small)
+    return torch.cat(codes), torch.cat(mirrored), torch.cat(small), torch.cat(readings)
 
 
-def _regression(codes_PD: Tensor, labels_PK: Tensor, pixels_PT: Tensor) -> Tensor:
-    """Return (D, T): how pixels change with the code, beside what they change with the labels."""
-    known = torch.cat([codes_PD, labels_PK, torch.ones(len(codes_PD), 1)], dim=1)
+@torch.no_grad()
+def _readings(guide: Classifier, images_NCHW: Tensor) -> Tensor:
+    logits = guide(images_NCHW) + guide(images_NCHW.flip(3))
+    return logits.float().cpu() / 2
+
+
+def _regression(
+    codes_PD: Tensor, readings_PA: Tensor, labels_PK: Tensor, pixels_PT: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return (D, T) and (A, T): how pixels change with codes and readings where labels are the same."""
+    known = torch.cat([codes_PD, readings_PA, labels_PK, torch.ones(len(codes_PD), 1)], dim=1)
     normal = known.T @ known + RIDGE * torch.eye(known.shape[1])
     slopes: Tensor = torch.linalg.solve(normal, known.T @ pixels_PT)
-    return slopes[: codes_PD.shape[1]]
+    n_codes, n_readings = codes_PD.shape[1], readings_PA.shape[1]
+    return slopes[:n_codes], slopes[n_codes : n_codes + n_readings]
 
 
 def _pictures(flat_MT: Tensor) -> Tensor:

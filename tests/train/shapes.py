@@ -68,9 +68,13 @@ def tiny_config(**options: Any) -> TrainConfig:
 def make_trainer(config: TrainConfig) -> Trainer:
     """Return a trainer with an untrained guide; the same seed makes the same networks."""
     torch.manual_seed(config.seed)
-    classifier = Classifier(
-        ClassifierConfig(image_size=config.image_size, n_columns=4, init_fm=4, max_fm=8, hidden=8)
-    )
+    classifier = make_classifier(config.image_size)
     labels = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
     guide = classifier if config.guided else None
     return Trainer(config, ATTRIBUTES, guide, LatentAdversary(ATTRIBUTES, labels))
+
+
+def make_classifier(size: int = 32) -> Classifier:
+    """Return an untrained guide."""
+    shape = ClassifierConfig(image_size=size, n_columns=4, init_fm=4, max_fm=8, hidden=8)
+    return Classifier(shape).eval()

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from tests.train.shapes import ATTRIBUTES, NAMES, face_landmarks, make_shapes, make_trainer, tiny_config
+from tests.train.shapes import (
+    ATTRIBUTES,
+    NAMES,
+    face_landmarks,
+    make_classifier,
+    make_shapes,
+    make_trainer,
+    tiny_config,
+)
 from torch import Tensor
 
 from fader.train.draws import Draws
@@ -55,7 +63,8 @@ def test_processes_that_share_a_batch_make_the_examples_that_one_makes() -> None
     subset = make_shapes(8).subset(np.arange(8))
     images, labels = subset.batch(np.arange(8))
     marks, places = batch(8)[2:]
-    prototypes = Prototypes(make_trainer(tiny_config()).averaged, subset, ATTRIBUTES, ["Red"])
+    autoencoder = make_trainer(tiny_config()).averaged
+    prototypes = Prototypes(autoencoder, make_classifier(), subset, ATTRIBUTES, ["Red"])
     maker = ExampleMaker(
         ATTRIBUTES, glasses="Round", prototypes=prototypes, strengths={"Red": (1.0, 1.0)}, shares={"Red": 2.0}
     )

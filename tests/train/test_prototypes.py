@@ -1,17 +1,29 @@
 """Prototypes: whose averages they are, what they add to an image, and that a decoder learns it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from tests.train.shapes import ATTRIBUTES, NAMES, face_landmarks, make_shapes, make_trainer, tiny_config
+from tests.train.shapes import (
+    ATTRIBUTES,
+    NAMES,
+    face_landmarks,
+    make_classifier,
+    make_shapes,
+    make_trainer,
+    tiny_config,
+)
+from torch import Tensor
 
+from fader.models import Classifier
 from fader.train.augment import luma
+from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker
 from fader.train.objectives import columns
-from fader.train.prototypes import NEIGHBOURS, TINT, Prototypes, shaded, towards
+from fader.train.prototypes import NEIGHBOURS, OTHERS, TINT, Prototypes, shaded, towards
 
 RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
 DATA = make_shapes(120)
@@ -19,9 +31,20 @@ SUBSET = DATA.subset(np.arange(len(DATA)))
 MIDDLE = (slice(None), slice(None), slice(12, 20), slice(12, 20))
 
 
+def prototypes_of(
+    subset: Subset,
+    names: Iterable[str],
+    guide: Classifier | None = None,
+    on_image: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Prototypes:
+    """Return those of an untrained encoder's codes."""
+    autoencoder = make_trainer(tiny_config()).averaged
+    return Prototypes(autoencoder, guide or make_classifier(), subset, ATTRIBUTES, names, on_image)
+
+
 @pytest.fixture(scope="module")
 def prototypes() -> Prototypes:
-    return Prototypes(make_trainer(tiny_config()).averaged, SUBSET, ATTRIBUTES, NAMES)
+    return prototypes_of(SUBSET, NAMES)
 
 
 def test_averages_differ_in_the_attribute_alone(prototypes: Prototypes) -> None:
@@ -38,6 +61,41 @@ def test_averages_differ_in_the_attribute_alone(prototypes: Prototypes) -> None:
     assert (blue[corner][is_round].mean() - blue[corner][~is_round].mean()) > 0.08
 
 
+class ReadsBars(Classifier):
+    """A guide that takes the brightness of the lowest rows for the second attribute, and sees no other."""
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return (N, 4) logits."""
+        bright_N = 4 * images_NCHW[:, :, -2:].mean(dim=(1, 2, 3))
+        nothing_N = torch.zeros_like(bright_N)
+        return torch.stack([nothing_N, nothing_N, -bright_N, bright_N], dim=1)
+
+
+def test_of_what_the_guide_reads_as_another_attribute_less_comes_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Red ones have a brighter bar below, by more than the label of the bar tells."""
+    random = np.random.default_rng(0)
+    red_N = DATA.labels_NK[:, RED] == 1
+    images = DATA.images_NHWC.copy()
+    bar_N = 90 + 60 * red_N + random.integers(0, 60, len(DATA))
+    images[:, -2:] = bar_N.astype(np.uint8)[:, None, None, None]
+    subset = replace(DATA, images_NHWC=images).subset(np.arange(len(DATA)))
+    found = prototypes_of(subset, ["Red"], ReadsBars(make_classifier().config).eval())
+
+    def changes(share: float) -> tuple[float, float]:
+        """Return by how much the bar and the shape become brighter and redder."""
+        monkeypatch.setattr("fader.train.prototypes.OTHERS", share)
+        blue, red, _ = found.means(torch.arange(len(DATA)), "Red")
+        return float((red - blue)[:, :, -2:].mean()), float((red - blue)[MIDDLE][:, 0].min())
+
+    (brought, _), (less, _), (none, reddened) = (changes(share) for share in (0.0, OTHERS, 1.0))
+    assert brought > 0.3
+    assert abs(none) < 0.1 * brought
+    assert less == pytest.approx((1 - OTHERS) * brought, abs=0.1 * brought)
+    assert reddened > 0.5
+
+
 def test_an_image_is_not_among_its_own_neighbours(prototypes: Prototypes) -> None:
     images = prototypes._near["Red"] % len(DATA)
     assert (images != torch.arange(len(DATA))[:, None, None]).all()
@@ -46,13 +104,7 @@ def test_an_image_is_not_among_its_own_neighbours(prototypes: Prototypes) -> Non
 def test_of_many_images_some_make_the_averages_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fader.train.prototypes.POOL", 50)
     seen: list[tuple[int, int]] = []
-    found = Prototypes(
-        make_trainer(tiny_config()).averaged,
-        SUBSET,
-        ATTRIBUTES,
-        NAMES,
-        lambda *progress: seen.append(progress),
-    )
+    found = prototypes_of(SUBSET, NAMES, on_image=lambda *progress: seen.append(progress))
     assert seen[-1] == (160, 160)
     assert int(found._near["Red"].max()) < 2 * 40
     blue, red, there = found.means(torch.arange(len(DATA)), "Red")
@@ -63,7 +115,7 @@ def test_of_many_images_some_make_the_averages_for_all(monkeypatch: pytest.Monke
 def test_where_nobody_has_the_other_attributes_there_is_no_prototype() -> None:
     labels = np.tile(np.array([[0, 0], [0, 0], [1, 0], [0, 1]], np.float32), (2, 1))
     few = replace(DATA, images_NHWC=DATA.images_NHWC[:8], labels_NK=labels).subset(np.arange(8))
-    found = Prototypes(make_trainer(tiny_config()).averaged, few, ATTRIBUTES, ["Red"])
+    found = prototypes_of(few, ["Red"])
     _, _, there = found.means(torch.arange(4), "Red")
     assert there.tolist() == [True, True, True, False]
 

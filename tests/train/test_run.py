@@ -364,7 +364,7 @@ def test_a_relative_decoder_may_begin_with_one_that_reads_values_and_learn_from_
     session = Session(observe=lambda progress: phases.append(progress.phase))
     start = run[0] / "checkpoints" / "last"
     train(config, DATA, tmp_path / "next", about=ABOUT, start=start, session=session)
-    assert list(dict.fromkeys(phases)) == ["judge", "prototypes", "autoencoder"]
+    assert list(dict.fromkeys(phases)) == ["guide", "judge", "prototypes", "autoencoder"]
     before = load_checkpoint(start).autoencoder
     after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
     assert after.config.relative
