@@ -3,7 +3,9 @@
     python benchmarks/training.py [--preset fast-128] [--seconds 60]
 
 The straightforward loop is the same update in float32, in torch's default memory layout, that reads a batch
-when it needs one. Both take turns, so that a noisy machine is noisy to both.
+when it needs one. Both take turns, so that a noisy machine is noisy to both. Its share of the peak is what an
+update's matrix products and convolutions, forwards and backwards, would take at the rate of one large
+matrix product of the same precision, measured in the same run.
 """
 
 import os
@@ -16,7 +18,9 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from on_gpu.machine import Machine, find_machine
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from fader.attributes import Attribute, AttributeSet
 from fader.models import Classifier
@@ -63,22 +67,33 @@ def plain_batches(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         yield images_NCHW.contiguous(), labels_NK
 
 
-def rate(trainer: Trainer, batches: Iterator[tuple[Tensor, Tensor]], seconds: float) -> float:
+def rate(
+    trainer: Trainer, batches: Iterator[tuple[Tensor, Tensor]], seconds: float, machine: Machine
+) -> float:
     """Return images per second, after two updates that do not count."""
     for _ in range(2):
         trainer.update(*next(batches))
+    machine.wait()
     start, n = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         images_NCHW, labels_NK = next(batches)
         trainer.update(images_NCHW, labels_NK)
         n += len(images_NCHW)
+    machine.wait()
     return n / (time.perf_counter() - start)
 
 
-def machine() -> str:
+def image_flop(trainer: Trainer, batch: tuple[Tensor, Tensor]) -> float:
+    """Return the operations of an update for each of its images."""
+    with FlopCounterMode(display=False) as counter:
+        trainer.update(*batch)
+    return float(counter.get_total_flops() / len(batch[0]))
+
+
+def described(machine: Machine) -> str:
     """Return what decides the speed here."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+    if machine.is_gpu:
+        return machine.name
     info = Path("/proc/cpuinfo")
     flags = info.read_text().split() if info.exists() else []
     isa = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
@@ -97,19 +112,25 @@ def main(
     batches = Batches(subset, np.ones(len(data)), batch_size=config.batch_size, seed=0)
     ours = make_trainer(config, data, plain=False)
     plain = make_trainer(replace(config, precision="float32"), data, plain=True)
+    machine = find_machine("cuda" if torch.cuda.is_available() else "cpu")
     rates: dict[str, list[float]] = {"straightforward, float32": [], f"fader-train, {precision}": []}
     with prefetch(batches.after(0), 4, name="batches") as ahead:
         for _ in range(ROUNDS):
             for row, trainer, source in zip(
                 rates.values(), (plain, ours), (plain_batches(batches), ahead), strict=True
             ):
-                row.append(rate(trainer, source, seconds))
-    print(f"{preset}, batch {config.batch_size}, {machine()}, torch {torch.__version__}\n")
-    print("| loop | images/s, median of 3 | from | to |\n|---|---|---|---|")
-    for name, row in rates.items():
-        print(f"| {name} | {np.median(row):.1f} | {min(row):.1f} | {max(row):.1f} |")
+                row.append(rate(trainer, source, seconds, machine))
+    print(f"{preset}, batch {config.batch_size}, {described(machine)}, torch {torch.__version__}\n")
+    print("| loop | images/s, median of 3 | from | to | of the peak |\n|---|---|---|---|---|")
+    flop = image_flop(ours, next(batches.after(0)))
+    for (name, row), kind in zip(rates.items(), ("float32", precision), strict=True):
+        peak = machine.matrix_rate(kind, size=8192 if machine.is_gpu else 2048, seconds=1)
+        middle = float(np.median(row))
+        print(f"| {name} | {middle:.1f} | {min(row):.1f} | {max(row):.1f} | {middle * flop / peak:.1%} |")
     slow, fast = (float(np.median(row)) for row in rates.values())
-    print(f"\n{fast / slow:.2f} times as fast")
+    print(f"\n{fast / slow:.2f} times as fast; {flop / 1e9:.2f} GFLOP an image")
+    if machine.is_gpu:
+        print(f"device memory, both loops' networks: {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

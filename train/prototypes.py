@@ -269,8 +269,8 @@ def _read(
 
 @torch.no_grad()
 def _readings(guide: Classifier, images_NCHW: Tensor) -> Tensor:
-    logits = guide(images_NCHW) + guide(images_NCHW.flip(3))
-    return logits.float().cpu() / 2
+    logits_NA: Tensor = guide(images_NCHW) + guide(images_NCHW.flip(3))
+    return logits_NA.float().cpu() / 2
 
 
 def _regression(

@@ -101,7 +101,9 @@ class Machine:
             seconds: For each.
         """
         rates = {
-            name: self._matrix_rate(name, size, seconds) for name in TYPES if self.is_gpu or name != "tf32"
+            name: self.matrix_rate(name, size=size, seconds=seconds)
+            for name in TYPES
+            if self.is_gpu or name != "tf32"
         }
         there = torch.empty(16 * size * size, device=self.device)
         here = torch.empty(there.shape, pin_memory=self.is_gpu)
@@ -117,7 +119,8 @@ class Machine:
             download_bytes_s=speed(here, there),
         )
 
-    def _matrix_rate(self, name: str, size: int, seconds: float) -> float:
+    def matrix_rate(self, name: str, *, size: int, seconds: float) -> float:
+        """Return FLOP/s of one large matrix product in a precision, one of TYPES."""
         one, two = (torch.randn(size, size, device=self.device).to(TYPES[name]) for _ in range(2))
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
