@@ -1,14 +1,18 @@
-"""Peak memory of an edit, for a clip and for the same clip looped: it must not grow with the length.
+"""Peak memory of an edit, for a minute and for ten of the same clip: it must not grow with the length.
 
-    python benchmarks/memory.py CLIP [--loops 10] [--attr Eyeglasses=1]
+    python benchmarks/memory.py CLIP [--height 1080] [--minutes 1 --minutes 10] [--attr Eyeglasses=1]
 
-Each edit runs in a process of its own; the figure is that process's peak resident set (Linux).
+The clip is brought to the height and repeated. Each edit is fader-run's, with a store of its own; the figure
+is the peak resident set of its process (Linux).
 """
 
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from fractions import Fraction
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -18,56 +22,64 @@ import typer
 CHILD = """
 import re, sys
 from pathlib import Path
-from fader.runtime import Editor, edit_video
-source, target, name, value = sys.argv[1:]
-with Editor.open() as editor:
-    report = edit_video(editor, source, target, {name: float(value)})
-# not getrusage: its peak is inherited from the process that started this one
-peak_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-print(report.frames, report.faces_edited, peak_kib / 1024)
+from fader.runtime.cli import main
+try:
+    main()
+finally:
+    # not getrusage: its peak is inherited from the process that started this one
+    print("peak", re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
-def loop(clip: Path, target: Path, times: int) -> None:
-    """Write the clip's frames several times over, as H.264."""
+def repeat(clip: Path, target: Path, height: int, minutes: float) -> int:
+    """Write a clip's frames again and again, as H.264 of a height; return how many."""
     with av.open(clip) as source, av.open(target, "w") as container:
         shape = source.streams.video[0]
         rate = shape.average_rate or Fraction(25)
-        stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = shape.width, shape.height, "yuv420p"
-        count = 0
-        for _ in range(times):
-            source.seek(0)
-            for frame in source.decode(video=0):
-                frame.pts, frame.time_base = count, 1 / rate
-                container.mux(stream.encode(frame))
-                count += 1
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "18"})
+        stream.height, stream.width = height, round(shape.width * height / shape.height / 2) * 2
+        stream.pix_fmt = "yuv420p"
+        planes = [
+            frame.reformat(stream.width, height, "yuv420p").to_ndarray() for frame in source.decode(video=0)
+        ]
+        n = round(60 * minutes * rate)
+        for i, pixels in enumerate(islice(cycle(planes), n)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
+            frame.pts, frame.time_base = i, 1 / rate
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return n
 
 
-def edit(clip: Path, target: Path, attr: str) -> tuple[int, int, float]:
-    """Edit a clip in a process of its own; return frames, faces edited and the peak in MiB."""
-    command = [sys.executable, "-c", CHILD, str(clip), str(target), *attr.split("=")]
-    frames, faces, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
-    return int(frames), int(faces), float(peak)
+def edit(clip: Path, folder: Path, attr: str) -> tuple[float, float]:
+    """Edit a clip in a process of its own; return the peak in MiB, and seconds."""
+    words = [str(clip), "--attr", attr, "-o", str(folder / "edited.mp4"), "-q"]
+    words += ["--cache-dir", str(folder / f"store-{clip.stem}")]
+    began = time.perf_counter()
+    child = subprocess.run([sys.executable, "-c", CHILD, *words], check=True, capture_output=True, text=True)  # noqa: S603
+    peak = re.search(r"peak (\d+)", child.stdout)
+    if peak is None:
+        raise RuntimeError(f"no peak in what the edit said: {child.stdout}")
+    return int(peak[1]) / 1024, time.perf_counter() - began
 
 
 def main(
     clip: Annotated[Path, typer.Argument(exists=True, help="A video with a face.")],
-    loops: Annotated[int, typer.Option(help="How many times the long one holds it.")] = 10,
+    height: Annotated[int, typer.Option(help="Of the frames that are edited.")] = 1080,
+    minutes: Annotated[list[float] | None, typer.Option(help="Lengths.", show_default="1 and 10")] = None,
     attr: Annotated[str, typer.Option(help="The edit.")] = "Eyeglasses=1",
 ) -> None:
-    """Print a table and the ratio."""
+    """Print a table, and how much more the longest takes than the shortest."""
     peaks = []
-    print("| clip | frames | faces edited | peak RSS |\n|---|---|---|---|")
+    print("| minutes | frames | peak RSS | frames/s |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for times in (1, loops):
-            looped = Path(folder) / f"{times}.mp4"
-            loop(clip, looped, times)
-            frames, faces, peak = edit(looped, Path(folder) / "edited.mp4", attr)
+        for length in sorted(minutes or [1.0, 10.0]):
+            long = Path(folder) / f"{length:g}.mp4"
+            n = repeat(clip, long, height, length)
+            peak, seconds = edit(long, Path(folder), attr)
             peaks.append(peak)
-            print(f"| {clip.name} x {times} | {frames} | {faces} | {peak:.0f} MiB |")
-    print(f"\nthe long one takes {peaks[1] / peaks[0]:.3f} times the memory of the short one")
+            print(f"| {length:g} | {n} | {peak:.0f} MiB | {n / seconds:.1f} |", flush=True)
+    print(f"\nthe longest takes {peaks[-1] / peaks[0]:.3f} times the memory of the shortest")
 
 
 if __name__ == "__main__":

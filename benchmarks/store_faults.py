@@ -1,12 +1,15 @@
-"""Kills edits at random moments and looks whether the next edit is still the same to the bit.
+"""Kills edits at random moments, damages stores, and looks whether the next edit is still the same to the bit.
 
-    python benchmarks/store_faults.py CLIP [--tries 200] [--seed 0]
+    python benchmarks/store_faults.py CLIP [--kills 200] [--damages 200] [--seed 0]
 
-Each try starts fader-run on the store that the try before left, kills it (SIGKILL) after a random time, and
-edits from a copy of the store without encoding. Once a store holds the whole clip, a new one is begun.
+Each kill starts fader-run on the store that the try before left, kills it (SIGKILL) after a random time, and
+edits from a copy of the store without encoding. Once a store holds the whole clip, a new one is begun. Each
+damage overwrites up to six runs of up to 64 random bytes in a copy of a store that holds the whole clip, half
+of them in its first 20,000 bytes, where headers lie.
 """
 
 import hashlib
+import logging
 import shutil
 import subprocess
 import sys
@@ -65,19 +68,31 @@ def killed_edit(clip: Path, folder: Path, after_s: float) -> None:
         left.unlink()
 
 
+def damage(path: Path, rng: np.random.Generator) -> None:
+    """Overwrite parts of a file."""
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.integers(1, 7)):
+        at = int(rng.integers(0, len(content) if rng.uniform() < 0.5 else min(20_000, len(content))))
+        new = rng.bytes(int(rng.integers(1, 65)))[: len(content) - at]
+        content[at : at + len(new)] = new
+    path.write_bytes(content)
+
+
 def main(
     clip: Annotated[Path, typer.Argument(exists=True, help="A video with a face; a short one.")],
-    tries: Annotated[int, typer.Option(help="Kills.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    kills: Annotated[int, typer.Option(min=0, help="Edits that are killed.")] = 200,
+    damages: Annotated[int, typer.Option(min=0, help="Stores that are damaged.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of moments, places and bytes.")] = 0,
 ) -> None:
-    """Print how many kills there were, and how many edits came out otherwise; exit with 1 if any did."""
-    rng, seen = np.random.default_rng(seed), Counter[str]()
+    """Print how many faults there were, and how many edits came out otherwise; exit with 1 if any did."""
+    rng, seen, struck = np.random.default_rng(seed), Counter[str](), Counter[str]()
+    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name, Editor.open(threads=1) as editor:
         folder = Path(name)
         began = time.perf_counter()
         expected, _, n_frames = edited(editor, clip, LatentStore(folder / "whole"))
         whole_s = time.perf_counter() - began
-        for _ in range(tries):
+        for _ in range(kills):
             killed_edit(clip, folder, rng.uniform(0, whole_s / 2))
             copy = folder / "copy"
             shutil.rmtree(copy, ignore_errors=True)
@@ -88,8 +103,18 @@ def main(
             seen["nothing stored" if not n_stored else "all" if n_stored == n_frames else "a part"] += 1
             if n_stored == n_frames:
                 shutil.rmtree(folder / "store")
-    print(f"{tries} kills: {dict(seen)}")
-    sys.exit(int(seen["other pictures"] > 0))
+        for _ in range(damages):
+            copy = folder / "copy"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(folder / "whole", copy)
+            for path in copy.glob("*.db"):
+                damage(path, rng)
+            pictures, n_stored, _ = edited(editor, clip, LatentStore(copy))
+            struck["other pictures" if pictures != expected else "same pictures"] += 1
+            struck["all" if n_stored == n_frames else "a part" if n_stored else "nothing"] += 1
+    print(f"{kills} kills: {dict(seen)}")
+    print(f"{damages} damages: {dict(struck)}")
+    sys.exit(int(seen["other pictures"] + struck["other pictures"] > 0))
 
 
 if __name__ == "__main__":

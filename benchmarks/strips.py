@@ -7,6 +7,7 @@ The upper row is the clip, each further one an edit. Frames are evenly spaced, o
 to what the edits touch.
 """
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -66,20 +67,27 @@ def main(
     out: Annotated[Path, typer.Argument(help="Picture, made.")],
     attr: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, one row each.")] = None,
     frames: Annotated[int, typer.Option(help="Columns.")] = 6,
-    first: Annotated[int | None, typer.Option(help="Show consecutive frames from this one on.")] = None,
+    first: Annotated[
+        int | None, typer.Option(min=0, help="Show consecutive frames from this one on.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="Bundle; default: the shipped one.")] = None,
 ) -> None:
     """Write the picture."""
     edits = attr or EDITS
+    n = frames_in(clip)
     if first is None:
-        wanted = set(np.linspace(0, frames_in(clip) - 1, frames).round().astype(int).tolist())
-    else:
+        wanted = set(np.linspace(0, n - 1, frames).round().astype(int).tolist())
+    elif first + frames <= n:
         wanted = set(range(first, first + frames))
+    else:
+        raise typer.BadParameter(
+            f"--first {first}: expected at most {n - frames}, since {clip} has {n} frames"
+        )
     rows: list[list[tuple[Picture, Picture]]] = []
     with Editor.open(model) as editor:
         for option in edits:
-            pairs = enumerate(edited_pairs(editor, clip, values_of(option)))
-            rows.append([pair for i, pair in pairs if i in wanted])
+            pairs = islice(edited_pairs(editor, clip, values_of(option)), max(wanted) + 1)
+            rows.append([pair for i, pair in enumerate(pairs) if i in wanted])
     box = touched([pair for row in rows for pair in row])
     pictures = [[before[box] for before, _ in rows[0]], *([after[box] for _, after in row] for row in rows)]
     scale = min(1.0, MOST_WIDE / sum(picture.shape[1] for picture in pictures[0]))

@@ -84,13 +84,13 @@ def rate(
 
 
 def image_flop(trainer: Trainer, batch: tuple[Tensor, Tensor]) -> float:
-    """Return the operations of an update for each of its images."""
+    """Return the FLOP of an update for each of its images."""
     with FlopCounterMode(display=False) as counter:
         trainer.update(*batch)
     return float(counter.get_total_flops() / len(batch[0]))
 
 
-def described(machine: Machine) -> str:
+def hardware(machine: Machine) -> str:
     """Return what decides the speed here."""
     if machine.is_gpu:
         return machine.name
@@ -110,6 +110,8 @@ def main(
     data = noise(config, 512)
     subset = data.subset(np.arange(len(data)))
     batches = Batches(subset, np.ones(len(data)), batch_size=config.batch_size, seed=0)
+    # True float32, as on processors: cuDNN's convolutions round to TF32 unless they are told not to.
+    torch.backends.cudnn.allow_tf32 = False
     ours = make_trainer(config, data, plain=False)
     plain = make_trainer(replace(config, precision="float32"), data, plain=True)
     machine = find_machine("cuda" if torch.cuda.is_available() else "cpu")
@@ -120,7 +122,9 @@ def main(
                 rates.values(), (plain, ours), (plain_batches(batches), ahead), strict=True
             ):
                 row.append(rate(trainer, source, seconds, machine))
-    print(f"{preset}, batch {config.batch_size}, {described(machine)}, torch {torch.__version__}\n")
+    print(f"{preset}, batch {config.batch_size}, {hardware(machine)}, torch {torch.__version__}\n")
+    if machine.is_gpu:
+        print(f"memory, with both loops' networks: {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB\n")
     print("| loop | images/s, median of 3 | from | to | of the peak |\n|---|---|---|---|---|")
     flop = image_flop(ours, next(batches.after(0)))
     for (name, row), kind in zip(rates.items(), ("float32", precision), strict=True):
@@ -129,8 +133,6 @@ def main(
         print(f"| {name} | {middle:.1f} | {min(row):.1f} | {max(row):.1f} | {middle * flop / peak:.1%} |")
     slow, fast = (float(np.median(row)) for row in rates.values())
     print(f"\n{fast / slow:.2f} times as fast; {flop / 1e9:.2f} GFLOP an image")
-    if machine.is_gpu:
-        print(f"device memory, both loops' networks: {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

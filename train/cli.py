@@ -195,9 +195,9 @@ def train_command(
     """Train sliders from a folder of images and a label file.
 
     Faces are found and aligned by the code that fader-run uses, once; the aligned images are cached. Then two
-    classifiers are trained (the guide tells the autoencoder whether an edit shows, the judge only measures),
-    then the autoencoder against its adversaries. Checkpoints, pictures and logs lie in the run's folder;
-    fader-export makes a bundle of it. Ctrl-C stops after a whole iteration; --resume goes on.
+    classifiers are trained (the guide helps the autoencoder to learn what an edit is, the judge only
+    measures), then the autoencoder against its adversaries. Checkpoints, pictures and logs lie in the run's
+    folder; fader-export makes a bundle of it. Ctrl-C stops after a whole iteration; --resume goes on.
     """
     from fader.train.distributed import processes
     from fader.train.inputs import Inputs
@@ -241,6 +241,8 @@ def train_command(
             skip_bad_rows=skip_bad_rows,
             cache=cache,
             detector=detector,
+            start=start,
+            keep_classifiers=keep_classifiers,
             licence=licence,
             command=_command([images, labels, out, partition, cache, detector, start, config]),
         )
@@ -258,11 +260,9 @@ def train_command(
             prepared,
             folder,
             minutes,
-            start,
             those,
             quiet,
             again=bool(resume),
-            keep_classifiers=keep_classifiers,
         )
     if those.leads:
         _show(figures, folder)
@@ -274,12 +274,10 @@ def _run(
     prepared: "Prepared",
     folder: Path,
     minutes: float | None,
-    start: Path | None,
     those: Any,
     quiet: bool,
     *,
     again: bool,
-    keep_classifiers: bool,
 ) -> dict[str, float]:
     from fader.train.run import resume, train
     from fader.train.session import Session
@@ -297,15 +295,22 @@ def _run(
     with progress("train", unit="steps", total=settings.iterations, quiet=quiet) as bar:
         session = Session(minutes=minutes, processes=those, observe=_Show(bar))
         if again:
-            return resume(prepared.data, folder, about=about, session=session)
+            return resume(
+                prepared.data,
+                folder,
+                about=about,
+                start=inputs.start,
+                keep_classifiers=inputs.keep_classifiers,
+                session=session,
+            )
         return train(
             settings,
             prepared.data,
             folder,
             about=about,
             inputs=inputs,
-            start=start,
-            keep_classifiers=keep_classifiers,
+            start=inputs.start,
+            keep_classifiers=inputs.keep_classifiers,
             session=session,
         )
 

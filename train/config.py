@@ -145,7 +145,8 @@ class TrainConfig:
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Boolean attribute name to two strengths, if the decoder is to learn it from what the averages of alike
     faces without and with it differ in (`fader.train.prototypes`): by how many times the difference a slider
-    from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder."""
+    from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder; a guide is trained for them, since it
+    reads the averages."""
     examples_weight: float = 1.0
     """Weight of the error of edits whose result is known: those of the last two settings."""
     oversample: Mapping[str, float] = field(default_factory=dict)
@@ -253,8 +254,8 @@ class TrainConfig:
 
     @property
     def guided(self) -> bool:
-        """Whether a guide is needed."""
-        return bool(self.feedback_weight or self.prototypes)
+        """Whether a guide is needed: for its feedback, or for what it reads of prototypes."""
+        return bool(self.feedback_weight or (self.prototypes and self.examples_weight))
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         value = getattr(self, name)

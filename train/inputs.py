@@ -12,7 +12,7 @@ from fader.errors import ConfigError
 __all__ = ["Inputs"]
 
 FILE = "inputs.json"
-PATHS = ("images", "labels", "partition", "cache", "detector")
+PATHS = ("images", "labels", "partition", "cache", "detector", "start")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,10 @@ class Inputs:
     """Folder for aligned images, None for the user's cache."""
     detector: Path | None = None
     """Bundle whose detector finds the faces, None for the shipped one."""
+    start: Path | None = None
+    """Checkpoint whose weights it begins with."""
+    keep_classifiers: bool = False
+    """Whether guide and judge come from there as well."""
     licence: str = "not stated"
     """Source and licence of the images."""
     command: str = ""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fader.errors import BundleError
+from fader.errors import BundleError, ConfigError
 from fader.models import Checkpoint, Classifier, load_checkpoint, save_checkpoint
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.runtime.prefetch import prefetch
@@ -196,7 +196,9 @@ def _maker(trainer: Trainer, splits: Splits, observe: Observer) -> ExampleMaker 
     if not config.has_examples:
         return None
     prototypes = None
-    if config.prototypes and trainer.guide is not None:
+    if config.prototypes:
+        if trainer.guide is None:
+            raise ConfigError("prototypes need a guide")
         prototypes = Prototypes(
             trainer.averaged, trainer.guide, splits.training, trainer.attributes, config.prototypes, report
         )

@@ -4,15 +4,15 @@ What the two averages differ in is what the attribute looks like on such a face;
 keeps everything else. Averages of faces with and without were used so by Rowland and Perrett 1995
 ("Manipulating facial appearance through shape and color"), those of nearest neighbours by Upchurch et al.
 2017 ("Deep feature interpolation for image content changes"). Here faces are alike whose codes are near,
-since a code holds everything but the attributes, and whose other labels are the same. Two things are taken
-out of the averages by regression (Abadie and Imbens 2011, "Bias-corrected matching estimators"): what the
-neighbours' codes still differ in from the face's, and by how much more one average shows the other attributes
-than the other does, as the guide reads them. Of women, those who smile have more of what a classifier knows
-women by; a smile must not bring it along.
+since a code holds everything but the attributes, and whose other labels are the same. By regression (Abadie
+and Imbens 2011, "Bias-corrected matching estimators"), the averages lose what the neighbours' codes still
+differ in from the face's, and a part of what one average shows more of the other attributes than the other,
+as the guide reads them. Of women, those who smile have more of what a classifier knows women by; a smile
+should bring little of it along.
 
 Shapes: N training images, M images of a batch, P images that averages are made of, Q those and their mirror
-images, C numbers of a code, D of a reduced one, K attributes, A columns, T numbers of an average, S and s
-pixels of images and of averages.
+images, C numbers of a code, D of a reduced one, K attributes, A attribute columns, T numbers of an average,
+S and s pixels of images and of averages.
 """
 
 from collections.abc import Callable, Iterable
@@ -41,7 +41,7 @@ DIRECTIONS = 128
 SIZE = 64
 """Height and width of averages at most: they are smooth."""
 RIDGE = 10.0
-"""Of the regression of pixels on codes."""
+"""Of the regression of pixels on codes and readings."""
 LITTLE, MUCH = 0.25, 0.6
 """Changes, in [-1, 1] units, up to which a face's own detail stays, and from which averages replace it."""
 OTHERS = 0.3

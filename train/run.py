@@ -9,7 +9,7 @@ import torch
 
 from fader.attributes import AttributeSet
 from fader.errors import BundleError, ConfigError, DataError
-from fader.models import Checkpoint, Classifier, load_checkpoint, load_networks
+from fader.models import Checkpoint, Classifier, load_checkpoint, load_networks, load_tensors
 from fader.train.adversary import LatentAdversary
 from fader.train.config import TrainConfig
 from fader.train.data.dataset import AlignedSet, Subset
@@ -79,6 +79,8 @@ def train(
         raise ConfigError("kept classifiers need a checkpoint that has them: name it with --start")
     if start is not None:
         _require_attributes(start, data.attributes)
+        if keep_classifiers and config.guided:
+            _require_guide(start)
     splits = Splits.of(data, config.held_out)
     session.processes.rows(config.batch_size)
     if session.processes.leads:
@@ -96,16 +98,22 @@ def resume(
     folder: Path,
     *,
     about: Mapping[str, Any],
+    start: Path | None = None,
+    keep_classifiers: bool = False,
     session: Session = ALONE_TO_THE_END,
 ) -> dict[str, float]:
     """Go on with a run as if it had not been interrupted; arguments, result and errors as of `train`.
 
     The run ends in the weights that it would have ended in without the interruption, on the same machine with
-    as many threads.
+    as many threads. `start` and `keep_classifiers`, as they were, count where no checkpoint was written yet.
     """
     config = read_config(folder)
     _require_fit(data, config)
-    return _go(config, Splits.of(data, config.held_out), RunFolder(folder), about, session)
+    run = RunFolder(folder)
+    if config.guided and run.checkpoint("last").exists():
+        _require_guide(run.checkpoint("last"))
+    splits = Splits.of(data, config.held_out)
+    return _go(config, splits, run, about, session, start=start, keep_classifiers=keep_classifiers)
 
 
 def _go(
@@ -123,6 +131,11 @@ def _go(
     # Weights and dropout draw from torch's own generator, which is the caller's.
     with torch.random.fork_rng():
         known = _known(last, config)
+        if config.encoder_frozen and known is None and start is None:
+            raise ConfigError(
+                f"{run.path} was stopped before its first checkpoint, and does not say what it began with: "
+                "begin it again in a new folder, with --start"
+            )
         kept = _known(start, config) if start is not None and keep_classifiers else None
         readers = known or kept or _fit_readers(splits, attributes, config, session.observe)
         adversary = LatentAdversary(
@@ -172,6 +185,14 @@ def _require_attributes(start: Path, attributes: AttributeSet) -> None:
         raise BundleError(
             f"{start} has the sliders {', '.join(found)}, expected {', '.join(attributes.names)}: give the "
             "same attributes, or another checkpoint"
+        )
+
+
+def _require_guide(checkpoint: Path) -> None:
+    if not load_tensors(checkpoint, "guide."):
+        raise BundleError(
+            f"{checkpoint} holds no guide, which these settings need: begin a new run with --start "
+            f"{checkpoint}, without --keep-classifiers"
         )
 
 

@@ -13,7 +13,7 @@ class Progress:
     """Where a run is; given to its observer."""
 
     phase: str
-    """"guide", "judge" or "autoencoder"."""
+    """"guide", "judge", "prototypes" or "autoencoder"."""
     done: int
     """Steps done in this phase."""
     total: int

@@ -75,8 +75,8 @@ class Trainer:
         Args:
             config: Settings.
             attributes: The sliders; columns in this order.
-            guide: A trained classifier that gives feedback on edited images and is not changed; None where
-                the settings have no use for it.
+            guide: A trained classifier that gives feedback on edited images, or reads prototypes, and is not
+                changed; None where the settings have no use for it.
             adversary: How the latent discriminator is read.
             processes: This process and its device.
         """
@@ -124,7 +124,7 @@ class Trainer:
             adversary=adversary,
             reader=self.reader,
             patch=self.patch_discriminator,
-            guide=self.guide,
+            guide=self.guide if config.feedback_weight else None,
         )
         self._losses = processes.share(EditingLosses(self.autoencoder, critics, attributes, config))
         self._latent = processes.share(self.latent_discriminator)

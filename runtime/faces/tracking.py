@@ -22,6 +22,8 @@ __all__ = ["FaceOptions", "FrameView", "Measured", "TrackedFace", "Tracker"]
 GOOD_SCORE = 0.7
 LOST_SCORE = 0.3
 SAME_FACE = 0.3
+LEAST_PX = 12.0
+"""Side of the smallest face that the detector finds, pixels."""
 TURN_FROM, TURN_TO = 0.03, 0.07
 """By how much of the crop the points of turned faces miss the template where edits begin to fade, at some 40
 degrees, and where none is left, at some 55: what is drawn beside the face stands on the background there."""
@@ -61,7 +63,7 @@ class FaceOptions:
     """Frames from one search of the whole frame to the next; twice as many after one that, in a frame with
     faces, found none but those."""
     detection_side: int = 640
-    """Longer side, in pixels, of the picture that is searched."""
+    """Longer side, in pixels, of the picture that is searched; more where `min_size` needs it."""
     max_faces: int = 16
     """Faces followed at once, the best first."""
     aligned: bool = False
@@ -243,8 +245,9 @@ class Tracker:
 
     def _search(self, view: FrameView, time_s: float) -> None:
         options = self._options
-        picture, scale = view.thumbnail(options.detection_side)
-        min_size = max(12.0, options.min_size * max(picture.shape[:2]))
+        needed_side = round(LEAST_PX / max(options.min_size, 1e-4))
+        picture, scale = view.thumbnail(max(options.detection_side, needed_side))
+        min_size = max(LEAST_PX, options.min_size * max(picture.shape[:2]))
         found = self._detector.detect(picture, min_size=min_size)[: options.max_faces]
         if not found:
             return

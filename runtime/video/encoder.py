@@ -34,6 +34,7 @@ _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "hevc_nvenc": {"cq": "21", "rc": "vbr", "b": "0"},
     "av1_nvenc": {"cq": "26", "rc": "vbr", "b": "0"},
     "mpeg4": {"qmin": "2", "qmax": "3"},
+    "msmpeg4": {"qmin": "2", "qmax": "3"},
     "mjpeg": {"qmin": "2", "qmax": "3"},
 }
 _NEEDS_EVEN_SIZE = frozenset({"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "av1_nvenc"})

@@ -128,6 +128,13 @@ def test_no_more_faces_are_followed_than_asked_for(editor: Editor) -> None:
     assert numbers(found) == [[0]] * 8
 
 
+def test_faces_of_22_pixels_are_found_in_a_large_frame_where_such_are_asked_for(editor: Editor) -> None:
+    crowd = portrait((1600, 1200), zoom=0.04, at=(0.7, 0.6))
+    assert numbers(follow(editor, [crowd], options=FaceOptions(min_size=0.02))) == [[]]
+    (face,) = follow(editor, [crowd], options=FaceOptions(min_size=0.01))[0]
+    assert np.abs(face.landmarks.mean(axis=0) - [0.7 * 1600, 0.6 * 1200]).max() < 6
+
+
 def test_faces_smaller_than_asked_for_are_not_looked_for(editor: Editor) -> None:
     assert numbers(follow(editor, [portrait(SIZE)], options=FaceOptions(min_size=0.9))) == [[]]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 from tests.train.shapes import make_shapes, tiny_config
 
 from fader.errors import BundleError, ConfigError
@@ -76,6 +77,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from safetensors.torch import load_file, save_file
 from tests.train.shapes import make_shapes, tiny_config
 from fader.train import Progress, Session, train
 
@@ -125,8 +127,11 @@ def test_going_on_where_no_run_lies_is_refused(tmp_path: Path) -> None:
         resume(DATA, tmp_path, about=ABOUT)
 
 
-def test_a_run_with_a_frozen_encoder_goes_on_as_well(whole: Path, tmp_path: Path) -> None:
-    config = tiny_config(encoder_frozen=True)
+@pytest.mark.parametrize("prototypes", [{}, {"Red": (1.0, 1.0)}])
+def test_a_run_with_a_frozen_encoder_goes_on_as_well(
+    whole: Path, tmp_path: Path, prototypes: dict[str, tuple[float, float]]
+) -> None:
+    config = tiny_config(encoder_frozen=True, prototypes=prototypes)
     start = whole / "checkpoints" / "last"
     train(config, DATA, tmp_path / "through", about=ABOUT, start=start)
     session = Session(observe=signalled_at(4, signal.SIGINT))
@@ -134,3 +139,41 @@ def test_a_run_with_a_frozen_encoder_goes_on_as_well(whole: Path, tmp_path: Path
         train(config, DATA, tmp_path / "stopped", about=ABOUT, start=start, session=session)
     resume(DATA, tmp_path / "stopped", about=ABOUT)
     assert_same_runs(tmp_path / "through", tmp_path / "stopped")
+
+
+def stopped_before_its_first_checkpoint(whole: Path, folder: Path) -> Path:
+    """Leave a run with a frozen encoder in a folder; return what it began with."""
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    config, start = tiny_config(encoder_frozen=True), whole / "checkpoints" / "last"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, DATA, folder, about=ABOUT, start=start, session=Session(observe=stop))
+    assert not (folder / "checkpoints" / "last").exists()
+    return start
+
+
+def test_a_run_that_had_no_checkpoint_yet_begins_again_with_what_it_began_with(
+    whole: Path, tmp_path: Path
+) -> None:
+    start = stopped_before_its_first_checkpoint(whole, tmp_path / "stopped")
+    resume(DATA, tmp_path / "stopped", about=ABOUT, start=start)
+    train(tiny_config(encoder_frozen=True), DATA, tmp_path / "through", about=ABOUT, start=start)
+    assert_same_runs(tmp_path / "through", tmp_path / "stopped")
+
+
+def test_a_frozen_encoder_is_never_a_random_one(whole: Path, tmp_path: Path) -> None:
+    stopped_before_its_first_checkpoint(whole, tmp_path)
+    with pytest.raises(ConfigError, match="stopped before its first checkpoint"):
+        resume(DATA, tmp_path, about=ABOUT)
+
+
+def test_a_run_whose_checkpoint_lacks_the_guide_is_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    weights = copy / "checkpoints" / "last" / "weights.safetensors"
+    kept = {name: value for name, value in load_file(weights).items() if not name.startswith("guide.")}
+    save_file(kept, weights)
+    with pytest.raises(BundleError, match="holds no guide, which these settings need: begin a new run with"):
+        resume(DATA, copy, about=ABOUT)

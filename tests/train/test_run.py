@@ -252,6 +252,16 @@ def test_classifiers_that_are_kept_must_come_from_somewhere(tmp_path: Path) -> N
     assert not (tmp_path / "next").exists()
 
 
+def test_a_guide_that_is_kept_must_be_there_before_anything_is_made(run: Run, tmp_path: Path) -> None:
+    unguided = tiny_config(feedback_weight=0.0, iterations=1, evaluate_every=1)
+    train(unguided, DATA, tmp_path / "unguided", about=ABOUT)
+    start = tmp_path / "unguided" / "checkpoints" / "last"
+    with pytest.raises(BundleError, match="holds no guide, which these settings need"):
+        train(tiny_config(), DATA, tmp_path / "next", about=ABOUT, start=start, keep_classifiers=True)
+    assert not (tmp_path / "next").exists()
+    train(unguided, DATA, tmp_path / "next", about=ABOUT, start=start, keep_classifiers=True)
+
+
 def test_a_run_cannot_begin_with_a_model_of_other_sliders(run: Run, tmp_path: Path) -> None:
     start = run[0] / "checkpoints" / "last"
     renamed = AttributeSet([Attribute(name=f"Other{a.name}") for a in DATA.attributes])

@@ -47,6 +47,12 @@ def test_the_paper_preset_is_the_papers_method_alone() -> None:
     assert config.patch_weight == config.mask_weight == config.colour_weight == config.average == 0
 
 
+def test_prototypes_need_a_guide_where_examples_count() -> None:
+    options = {"encoder_frozen": True, "prototypes": {"Smiling": [1.0, 1.0]}, "feedback_weight": 0.0}
+    assert config_from(options, NAMES).guided
+    assert not config_from(options, NAMES, {"examples_weight": 0.0}).guided
+
+
 def test_later_layers_win_and_the_defaults_fill_in() -> None:
     config = config_from({"image_size": 64, "n_layers": 4}, {"image_size": 32}, NAMES)
     assert (config.image_size, config.n_layers) == (32, 4)

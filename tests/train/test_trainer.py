@@ -247,6 +247,15 @@ def test_feedback_on_removals_weighs_more_where_it_shall() -> None:
     assert plain < more < 5 * plain
 
 
+def test_a_guide_of_prototypes_alone_gives_no_feedback() -> None:
+    options = {"encoder_frozen": True, "prototypes": {"Red": (1.0, 1.0)}, "exaggeration_weight": 0.1}
+    trainer = make_trainer(tiny_config(feedback_weight=0.0, **options))
+    assert trainer.guide is not None
+    last = trainer.update(*batch(6))
+    assert last.feedback == last.exaggeration == 0
+    assert last.patch > 0
+
+
 def test_without_adversaries_it_is_an_autoencoder_that_learns_its_images() -> None:
     options = {"latent_weight": 0, "feedback_weight": 0, "patch_weight": 0, "mask": False, "colour_weight": 0}
     trainer = make_trainer(tiny_config(learning_rate=3e-3, **options))
