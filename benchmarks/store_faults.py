@@ -1,4 +1,4 @@
-"""Kills edits at random moments, damages stores, and looks whether the next edit is still the same to the bit.
+"""Kills edits, damages stores, and looks whether the next edit is still the same to the bit.
 
     python benchmarks/store_faults.py CLIP [--kills 200] [--damages 200] [--seed 0]
 
@@ -107,8 +107,8 @@ def main(
             copy = folder / "copy"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(folder / "whole", copy)
-            for path in copy.glob("*.db"):
-                damage(path, rng)
+            (database,) = copy.glob("*.sqlite")
+            damage(database, rng)
             pictures, n_stored, _ = edited(editor, clip, LatentStore(copy))
             struck["other pictures" if pictures != expected else "same pictures"] += 1
             struck["all" if n_stored == n_frames else "a part" if n_stored else "nothing"] += 1

@@ -77,6 +77,29 @@ def codes(path: Path) -> list[list[NDArray[np.integer]]]:
     return [[plane.view(dtype) for plane in samples(frame)] for frame in decoded(path)]
 
 
+def test_a_frame_of_4k_is_edited_where_its_face_is(editor: Editor, tmp_path: Path) -> None:
+    size = (3840, 2160)
+    pictures = [portrait(size, zoom=0.3, at=(0.3, 0.6))] * 3
+    clip = write_clip(tmp_path / "large.mkv", pictures, FaceClip(codec="ffv1"))
+    report = edit_video(editor, clip, tmp_path / "out.mkv", STRONG, encoding=LOSSLESS)
+    assert (report.frames, report.faces_edited) == (3, 3)
+    for mask, before, after in zip(
+        face_masks(editor, clip), codes(clip), codes(tmp_path / "out.mkv"), strict=True
+    ):
+        assert after[0].shape == size[::-1]
+        assert (before[0] != after[0])[mask[0]].mean() > 0.3
+        assert np.array_equal(before[0][~mask[0]], after[0][~mask[0]])
+
+
+def test_interlaced_video_is_said_to_become_progressive(
+    editor: Editor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    interlaced = FaceClip(codec="mpeg2video", options={"flags": "+ildct+ilme"})
+    clip = write_clip(tmp_path / "television.mkv", face_views(N, SIZE), interlaced)
+    edit_video(editor, clip, tmp_path / "out.mkv", STRONG)
+    assert f"{clip.name} is interlaced; it is written as progressive" in caplog.text
+
+
 def assert_same_pictures(one: Path, other: Path) -> None:
     for first, second in zip(codes(one), codes(other), strict=True):
         for a, b in zip(first, second, strict=True):
