@@ -1,7 +1,7 @@
 """What an edit of a video costs, against a plain transcode and against the loop that people write first.
 
     python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3] [--engine NAME]
-        [--published]
+        [--published] [--edits-only]
 
 The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
 PyAV and the same settings; a plain one, as PyAV comes, stands beside it. The loop is the one of
@@ -121,6 +121,7 @@ def main(
     loops: Annotated[int, typer.Option(help="How often the clip is played.")] = 3,
     rounds: Annotated[int, typer.Option(help="The least time of so many counts.")] = 3,
     engine: Annotated[str, typer.Option(help="Of the edits; the loop has ONNX Runtime.")] = "auto",
+    edits_only: Annotated[bool, typer.Option("--edits-only", help="Without sweep and loop.")] = False,
     use_published: Annotated[
         bool, typer.Option("--published", help="The published 256 px configuration, untrained.")
     ] = False,
@@ -159,6 +160,8 @@ def main(
                 "first edit, four faces": lambda: first(fourfold),
                 "first edit": lambda: first(single),
                 "second edit": edit(single, 0.5),
+            }
+            others: dict[str, Work] = {
                 f"sweep of {SWEEP}": lambda: edit_variants(
                     editor, single, outputs, encoding=encoding, store=store
                 ),
@@ -167,7 +170,7 @@ def main(
                     plain, single, target, {slider: 1.0}, min_face=40
                 ),
             }
-            seconds = least(kinds, rounds)
+            seconds = least(kinds if edits_only else kinds | others, rounds)
             report = edit_video(editor, single, target, {slider: 0.7}, encoding=encoding)
             words = "published 256 px" if use_published else "shipped model"
             print(f"{clip.name} at {height} lines, {n_frames} frames, x264 {preset}")
@@ -189,11 +192,12 @@ def _table(seconds: Mapping[str, float], preset: str) -> None:
         asked = ASKED.get(preset, {}).get(kind)
         shares = " | ".join(f"{value / seconds[floor]:.2f}" for floor in ("transcode", "plain transcode"))
         print(f"| {kind} | {shares} | {f'at most {asked:.2f}' if asked else ''} |")
-    for kind in ("the loop", "the loop, faces of 40 px"):
+    for kind in filter(seconds.__contains__, ("the loop", "the loop, faces of 40 px")):
         times = seconds[kind] / seconds["first edit"]
         print(f"\n- {kind}: {times:.1f} times as long as a first edit (asked: {ASKED_LOOP} or more)")
-    share = seconds[f"sweep of {SWEEP}"] / (SWEEP * seconds["second edit"])
-    print(f"- a sweep of {SWEEP} takes {share:.2f} of {SWEEP} second edits (asked: below 1)")
+    if (sweep := seconds.get(f"sweep of {SWEEP}")) is not None:
+        share = sweep / (SWEEP * seconds["second edit"])
+        print(f"- a sweep of {SWEEP} takes {share:.2f} of {SWEEP} second edits (asked: below 1)")
 
 
 if __name__ == "__main__":
