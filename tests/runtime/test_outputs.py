@@ -27,7 +27,7 @@ from fader.runtime.video import VideoSource, VideoTarget
 
 SIZE = (192, 144)
 LOSSLESS = EncodeOptions(codec="libx264", crf=0)
-"""At other qualities x264 does not always make the same of the same frames."""
+"""What is compared is what was drawn, not what an encoder made of it."""
 VARIANTS: Mapping[str, Values] = {
     "a": {"Smiling": 3.0},
     "b": {},
