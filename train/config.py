@@ -145,8 +145,8 @@ class TrainConfig:
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Boolean attribute name to two strengths, if the decoder is to learn it from what the averages of alike
     faces without and with it differ in (`fader.train.prototypes`): by how many times the difference a slider
-    from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder; a guide is trained for them, to read
-    the averages."""
+    from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder; a guide is trained to read the
+    averages."""
     examples_weight: float = 1.0
     """Weight of the error of edits whose result is known: those of the last two settings."""
     oversample: Mapping[str, float] = field(default_factory=dict)
