@@ -100,6 +100,18 @@ def test_interlaced_video_is_said_to_become_progressive(
     assert f"{clip.name} is interlaced; it is written as progressive" in caplog.text
 
 
+@pytest.mark.parametrize("codec", ["mpeg4", "msmpeg4"])
+def test_old_codecs_keep_the_quality_of_their_source(editor: Editor, tmp_path: Path, codec: str) -> None:
+    fine = FaceClip(codec=codec, options={"qmin": "2", "qmax": "3"})
+    clip = write_clip(tmp_path / "old.mkv", face_views(24, (640, 480)), fine)
+    edit_video(editor, clip, tmp_path / "out.mkv", STRONG)
+    for mask, before, after in zip(
+        face_masks(editor, clip), codes(clip), codes(tmp_path / "out.mkv"), strict=True
+    ):
+        error = before[0][~mask[0]].astype(float) - after[0][~mask[0]]
+        assert np.square(error).mean() < 1
+
+
 def assert_same_pictures(one: Path, other: Path) -> None:
     for first, second in zip(codes(one), codes(other), strict=True):
         for a, b in zip(first, second, strict=True):

@@ -36,7 +36,6 @@ CLIPS = [
          time_base=MS, pts=UNEVEN_MS, rotation=90, colors=BT709),
     Clip(name="gray.mkv", pix_fmt="gray", time_base=MS, pts=EVEN_MS),
     Clip(name="old.mkv", codec="mpeg4", audio=("mp2",), time_base=MS, pts=EVEN_MS),
-    Clip(name="older.mkv", codec="msmpeg4", size=(640, 480), time_base=MS, pts=EVEN_MS),
     Clip(name="lossless.mkv", codec="ffv1", size=(101, 75), time_base=MS, pts=EVEN_MS, rotation=270),
     Clip(name="vp9.webm", codec="libvpx-vp9", audio=("libopus",), size=(101, 75), time_base=MS, pts=UNEVEN_MS,
          rotation=180, colors=BT709, chapters=True),
