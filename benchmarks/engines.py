@@ -11,6 +11,7 @@ product of matrices. At the end the fastest engine is held to what is asked of t
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,13 @@ from fader.errors import EngineError
 from fader.export import write_bundle
 from fader.export.arithmetic import count_flop
 from fader.export.graphs import DecoderGraph, EncoderGraph, Graph
-from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier, ClassifierConfig
+from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier
 from fader.runtime import Editor
 from fader.runtime.engines import Engine, open_engine
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.runtime.model import Model
+from fader.train.config import TrainConfig
+from fader.train.fit_classifier import classifier_shape
 
 Work = Callable[[], object]
 Rates = Mapping[tuple[str, int], Mapping[str, float]]
@@ -52,14 +55,26 @@ SHARE_OF_GEMM = {"encoder": 0.9, "decoder": 0.8}
 SLIDER_COST = 1.1
 
 
-def published(n_attributes: int) -> Checkpoint:
-    """Return the published configuration with other attributes and without training."""
+PUBLISHED = AutoEncoderConfig()
+"""The network of the published checkpoints."""
+PAPER = AutoEncoderConfig(init_fm=16, n_layers=7)
+"""The network of the paper's text, C16 to C512-C512."""
+
+
+def untrained(n_attributes: int, shape: AutoEncoderConfig = PUBLISHED) -> Checkpoint:
+    """Return a 256 px network with the classifier that fader-train gives it, both without training."""
     attributes = AttributeSet([Attribute(name=f"Attribute{i}") for i in range(n_attributes)])
-    shape = AutoEncoderConfig(n_columns=attributes.n_columns)
-    classifier = ClassifierConfig(image_size=shape.image_size, n_columns=attributes.n_columns)
+    shape = replace(shape, n_columns=attributes.n_columns)
+    settings = TrainConfig(
+        attributes=attributes.names,
+        image_size=shape.image_size,
+        init_fm=shape.init_fm,
+        max_fm=shape.max_fm,
+        n_layers=shape.n_layers,
+    )
     return Checkpoint(
         autoencoder=AutoEncoder(shape).eval(),
-        classifier=Classifier(classifier).eval(),
+        classifier=Classifier(classifier_shape(settings, attributes)).eval(),
         attributes=attributes,
         template=template_at(CELEBA_TIGHT, shape.image_size),
     )
@@ -188,7 +203,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="For each in each round.")] = 0.5,
 ) -> None:
     """Print a row for each part, batch and engine, then what was asked and whether it holds."""
-    checkpoint = published(attributes)
+    checkpoint = untrained(attributes)
     peak, gemm = peaks(rounds, seconds)
     print(
         f"{torch.get_num_threads()} threads, {', '.join(instructions())}; float32 peaks: convolution "

@@ -1,12 +1,13 @@
 """What an edit of a video costs, against a plain transcode and against the loop that people write first.
 
     python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3] [--engine NAME]
-        [--published] [--edits-only]
+        [--network paper] [--edits-only]
 
 The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
 PyAV and the same settings; a plain one, as PyAV comes, stands beside it. The loop is the one of
 obvious_loop.py. All take turns in every round; the least time counts. "asked" is what this project holds
-itself to, with the published configuration (--published).
+itself to, with the paper's own 256 px network (--network paper) and with the shipped model. The published
+checkpoints' network (--network published) has three times the paper's arithmetic.
 """
 
 import re
@@ -17,22 +18,27 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import av
 import numpy as np
 import typer
 from av.video.frame import PictureType
-from engines import published
+from engines import PAPER, PUBLISHED, untrained
 from obvious_loop import obvious_loop
 from store import enlarge, timed
 
 from fader.bundle import shipped_bundle
 from fader.export import write_bundle
+from fader.export.arithmetic import count_flop
+from fader.export.graphs import DecoderGraph, EncoderGraph
+from fader.models import AutoEncoderConfig
 from fader.runtime import Editor, EncodeOptions, LatentStore, edit_variants, edit_video
 from fader.runtime.engines.session import threads_beside_video
 
 Work = Callable[[], object]
+Network = Literal["shipped", "paper", "published"]
+UNTRAINED: Mapping[str, AutoEncoderConfig] = {"paper": PAPER, "published": PUBLISHED}
 ASKED: Mapping[str, Mapping[str, float]] = {
     "veryfast": {"first edit": 1.30, "second edit": 1.15, "first edit, four faces": 1.8},
     "medium": {"first edit": 1.15, "second edit": 1.08},
@@ -122,18 +128,22 @@ def main(
     rounds: Annotated[int, typer.Option(help="The least time of so many counts.")] = 3,
     engine: Annotated[str, typer.Option(help="Of the edits; the loop has ONNX Runtime.")] = "auto",
     edits_only: Annotated[bool, typer.Option("--edits-only", help="Without sweep and loop.")] = False,
-    use_published: Annotated[
-        bool, typer.Option("--published", help="The published 256 px configuration, untrained.")
-    ] = False,
+    network: Annotated[
+        Network, typer.Option(help="The shipped model, or an untrained 256 px network.")
+    ] = "shipped",
 ) -> None:
     """Print a table of ratios, with what is asked."""
     encoding = EncodeOptions(codec="libx264", crf=20, preset=preset)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = shipped_bundle()
-        if use_published:
-            model = folder / "published"
-            write_bundle(published(1), model, name="published configuration")
+        if network != "shipped":
+            model = folder / network
+            checkpoint = untrained(1, UNTRAINED[network])
+            write_bundle(checkpoint, model, name=network)
+            encoder, decoder = EncoderGraph(checkpoint.autoencoder), DecoderGraph(checkpoint.autoencoder)
+            words = f"{count_flop(encoder) / 1e9:.2f} and {count_flop(decoder) / 1e9:.2f} GFLOP an image"
+            print(f"{network} network, 256 px, encoder and decoder {words}")
         single, fourfold, target = (folder / f"{part}.mp4" for part in ("single", "four", "target"))
         n_frames = enlarge(clip, single, height, loops)
         four(single, fourfold)
@@ -172,9 +182,8 @@ def main(
             }
             seconds = least(kinds if edits_only else kinds | others, rounds)
             report = edit_video(editor, single, target, {slider: 0.7}, encoding=encoding)
-            words = "published 256 px" if use_published else "shipped model"
             print(f"{clip.name} at {height} lines, {n_frames} frames, x264 {preset}")
-            print(f"{words}, {report.engine}\n")
+            print(f"{network} network, {report.engine}\n")
         _table(seconds, preset)
         for part in report.timings:
             print(

@@ -42,6 +42,7 @@ class MapDecoderGraph(StagedGraph):
         self.name = graph.name
         self.input_names = graph.input_names
         self._mask, self._n_skip = config.mask, config.n_skip
+        self.details = folded(graph.autoencoder.details)
         # In a tuple: the network's own weights are no weights of this graph.
         self._original = (graph.eval(),)
         self.layers = nn.ModuleList(
@@ -64,7 +65,7 @@ class MapDecoderGraph(StagedGraph):
         framed = False
         layers = cast(list[_Layer], list(form.layers)) if self.transposed else []
         for j, layer in enumerate(layers):
-            frames = j + 1 < len(layers) and not self._takes_skip(j + 1) and _pointwise(layer.after)
+            frames = j + 1 < len(layers) and not self._reads_beside(j + 1) and _pointwise(layer.after)
             form.layers[j] = _untransposed(layer, framed=framed, frames=frames)
             framed = frames
         form.name = f"{self.name}{SHUFFLE}"
@@ -77,9 +78,15 @@ class MapDecoderGraph(StagedGraph):
     def network(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return what the last layer gives: the drawing before tanh, and the mask before its sigmoid."""
         hidden, values_NA = inputs[0], inputs[-1]
+        details, image = [], inputs[-2]
+        for shrink in self.details:
+            image = shrink(image)
+            details.append(image)
         for j, layer in enumerate(self.layers):
             if self._takes_skip(j):
                 hidden = torch.cat([hidden, inputs[j]], dim=1)
+            if self._takes_detail(j):
+                hidden = torch.cat([hidden, details[len(self.layers) - 1 - j]], dim=1)
             hidden = layer(hidden, values_NA)
         return (hidden,)
 
@@ -95,6 +102,12 @@ class MapDecoderGraph(StagedGraph):
 
     def _takes_skip(self, j: int) -> bool:
         return 1 <= j <= self._n_skip
+
+    def _takes_detail(self, j: int) -> bool:
+        return len(self.layers) - 1 - j < len(self.details)
+
+    def _reads_beside(self, j: int) -> bool:
+        return self._takes_skip(j) or self._takes_detail(j)
 
 
 class _Layer(nn.Module):

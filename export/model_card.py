@@ -55,7 +55,7 @@ def measure(checkpoint: Checkpoint) -> ModelSize:
         encoder_flop=count_flop(EncoderGraph(autoencoder)),
         decoder_flop=count_flop(DecoderGraph(autoencoder)),
         encoder_parameters=count_parameters(autoencoder.encoder),
-        decoder_parameters=count_parameters(autoencoder.decoder),
+        decoder_parameters=count_parameters([*autoencoder.decoder, *autoencoder.details]),
         classifier_parameters=count_parameters([checkpoint.classifier]),
     )
 

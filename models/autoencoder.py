@@ -43,6 +43,12 @@ class AutoEncoder(nn.Module):
             for i, (inputs, outputs) in enumerate(zip((3, *widths[:-1]), widths, strict=True))
         )
         self.decoder = nn.ModuleList(self._decoder_layer(j) for j in range(config.n_layers))
+        narrow = config.detail_widths
+        self.details = nn.ModuleList(
+            downsample(inputs, outputs, norm=config.norm) if i else nn.Sequential(nn.Conv2d(3, outputs, 2, 2))
+            for i, (inputs, outputs) in enumerate(zip((3, *narrow[:-1]), narrow, strict=False))
+        )
+        """What brings the image to the size of the decoder's layers, outermost first."""
         self.eraser: Eraser | None = None
         """At the end of what the latent discriminator reads, before what is deeper."""
         if config.erased:
@@ -52,6 +58,9 @@ class AutoEncoder(nn.Module):
         config = self.config
         width = config.widths[-1 - j]
         inputs = width + config.n_columns + (width if 1 <= j <= config.n_skip else 0)
+        from_outermost = config.n_layers - 1 - j
+        if from_outermost < config.n_details:
+            inputs += config.detail_widths[from_outermost]
         if j == config.n_layers - 1:
             return nn.Sequential(*upsample(config.upsampling, inputs, 4 if config.mask else 3))
         outputs = config.widths[-2 - j]
@@ -113,11 +122,13 @@ class AutoEncoder(nn.Module):
             latents: As `encode` returns them.
             values_NA: (N, n_columns), see `asked`.
         """
-        hidden = latents[0]
+        hidden, details = latents[0], self._details(latents)
         for j, layer in enumerate(self.decoder):
             inputs = [hidden, attribute_maps(values_NA, hidden)]
             if 1 <= j <= self.config.n_skip:
                 inputs.append(latents[j])
+            if j in details:
+                inputs.append(details[j])
             hidden = layer(torch.cat(inputs, dim=1))
         # A slice of interleaved channels takes the slow way through tanh.
         drawing = torch.tanh(hidden[:, :3].contiguous())
@@ -125,6 +136,14 @@ class AutoEncoder(nn.Module):
             return Rendering(drawing, drawing, None)
         mask = torch.sigmoid(hidden[:, 3:])
         return Rendering(mask * drawing + (1 - mask) * latents[-1], drawing, mask)
+
+    def _details(self, latents: Sequence[Tensor]) -> dict[int, Tensor]:
+        """Return what decoder layers read of the image, by layer."""
+        found, outermost = {}, self.config.n_layers - 1
+        hidden = latents[-1]
+        for depth, layer in enumerate(self.details):
+            hidden = found[outermost - depth] = layer(hidden)
+        return found
 
     def decode(self, latents: Sequence[Tensor], values_NA: Tensor) -> Tensor:
         """Return (N, 3, H, W) images in [-1, 1]; arguments as for `render`."""

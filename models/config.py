@@ -32,6 +32,9 @@ class AutoEncoderConfig:
     """Encoder layers, and as many decoder layers; each halves or doubles the resolution."""
     n_skip: int = 0
     """Decoder layers, from the second innermost on, that also read the encoder's output of their size."""
+    n_details: int = 0
+    """Decoder layers, from the outermost inwards, that also read the image that a mask keeps, through
+    convolutions of their own that bring it to their size. It is no part of the code: it may tell anything."""
     norm: Norm = "batch"
     """Normalisation of all layers but the outermost."""
     upsampling: Upsampling = "convtranspose"
@@ -62,6 +65,14 @@ class AutoEncoderConfig:
             0 <= self.n_skip < self.n_layers,
             f"n_skip = {self.n_skip}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
         )
+        _require(
+            0 <= self.n_details < self.n_layers,
+            f"n_details = {self.n_details}: expected 0 to {self.n_layers - 1} (n_layers - 1)",
+        )
+        _require(
+            self.mask or not self.n_details,
+            f"n_details = {self.n_details}: expected 0 without a mask, because then no image is kept",
+        )
         _require(self.erased >= 0, f"erased = {self.erased}: expected 0 or more")
         _require(0 <= self.dropout < 1, f"dropout = {self.dropout}: expected 0 to 1, without 1")
         _require(self.norm in get_args(Norm), f"norm = {self.norm!r}: expected one of {get_args(Norm)}")
@@ -80,6 +91,16 @@ class AutoEncoderConfig:
     def widths(self) -> tuple[int, ...]:
         """Feature maps after each encoder layer, outermost first."""
         return tuple(min(self.init_fm * 2**i, self.max_fm) for i in range(self.n_layers))
+
+    @property
+    def detail_widths(self) -> tuple[int, ...]:
+        """Feature maps of the image that decoder layers read, outermost first.
+
+        The outermost ones can hold every pixel; the others tell where things are.
+        """
+        return tuple(
+            max(1, width // (2 if i else 1)) for i, width in enumerate(self.widths[: self.n_details])
+        )
 
     def latent_shape(self, depth: int = 0) -> tuple[int, int, int]:
         """Return (channels, height, width) of the encoder's output `depth` layers before the last."""

@@ -4,13 +4,15 @@ A classifier that never saw a shifted, blurred, noisy or tinted image is easily 
 people don't see.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fader.train.draws import Draws
 
-__all__ = ["augment", "chroma", "flip", "low_pass", "luma"]
+__all__ = ["augment", "blurred", "chroma", "flip", "low_pass", "luma"]
 
 MAX_SHIFT = 0.04
 MAX_NOISE = 0.12
@@ -31,6 +33,17 @@ def low_pass(images_NCHW: Tensor, factor: float) -> Tensor:
         images_NCHW, size=max(8, round(size / factor)), mode="bilinear", antialias=True
     )
     return functional.interpolate(small, size=size, mode="bilinear")
+
+
+def blurred(images_NCHW: Tensor, sigma: float) -> Tensor:
+    """Return images after a Gaussian blur of a deviation in pixels; their borders go on beyond them."""
+    reach, channels = math.ceil(3 * sigma), images_NCHW.shape[1]
+    taps = torch.arange(-reach, reach + 1, dtype=images_NCHW.dtype, device=images_NCHW.device)
+    taps = torch.exp(-((taps / sigma) ** 2) / 2)
+    taps = (taps / taps.sum()).repeat(channels, 1, 1, 1)
+    padded = functional.pad(images_NCHW, (reach, reach, reach, reach), mode="replicate")
+    across = functional.conv2d(padded, taps, groups=channels)
+    return functional.conv2d(across, taps.transpose(2, 3), groups=channels)
 
 
 def luma(images_NCHW: Tensor) -> Tensor:

@@ -67,6 +67,9 @@ class TrainConfig:
     cells are left, the better the attributes can be removed from them."""
     n_skip: int = 0
     """Skip connections."""
+    n_details: int = 0
+    """Decoder layers, from the outermost inwards, that also read the image. For edits whose result is known
+    (`drawn_glasses`, `prototypes`): without them a decoder learns to copy."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
     relative: bool = False
@@ -219,6 +222,7 @@ class TrainConfig:
             max_fm=self.max_fm,
             n_layers=self.n_layers or self._halvings,
             n_skip=self.n_skip,
+            n_details=self.n_details,
             norm=self.norm,
             erased=erased,
             mask=self.mask,

@@ -13,7 +13,7 @@ from fader.attributes import AttributeSet
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
-from fader.train.prototypes import Prototypes, shaded, towards
+from fader.train.prototypes import Prototypes, replaced, towards
 
 __all__ = ["ExampleMaker", "Examples"]
 
@@ -28,6 +28,9 @@ PUT_ON, TAKEN_OFF = 0.1, 0.45
 REACH, SOFT = 1.25, 0.35
 """Where changes of an aligned face end, and over what they fade: in half axes of an ellipse around it."""
 
+MOUTH = (0.8, 0.55)
+"""Half width and half height around the mouth, in distances between the eyes, within which what was there may
+make way for a change: eyes and brows keep their detail."""
 NARROWED = 0.6
 """Share of its half width by which a face's far side is narrower in profile."""
 
@@ -140,11 +143,15 @@ class ExampleMaker:
             rows, without, with_ = rows[there], without[there], with_[there]
             moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
             own = torch.where(has_N[rows, None, None, None], with_, without)
-            change = (strength_N[rows] * moved_M)[:, None, None, None] * (with_ - without)
+            difference = with_ - without
+            size, where = difference.shape[-1], None
             if yaws_N is not None:
-                change = change * _window(change.shape[-1], yaws_N[rows])
-            own, change = (_mirrored(part, mirrored_N[rows]) for part in (own, change))
-            targets_NCHW[rows] = towards(targets_NCHW[rows], own, shaded(targets_NCHW[rows], own, change))
+                difference, where = difference * _window(size, yaws_N[rows]), _mouth(size)
+            share = replaced(own, difference, added_N[rows], moved_M, where)
+            share[onwards_NK[rows, i]] = 0
+            change = (strength_N[rows] * moved_M)[:, None, None, None] * difference
+            own, change, share = (_mirrored(part, mirrored_N[rows]) for part in (own, change, share))
+            targets_NCHW[rows] = towards(targets_NCHW[rows], own, change, share)
             wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
         return replace(made, wanted_NK=wanted_NK, targets_NCHW=targets_NCHW)
 
@@ -186,3 +193,13 @@ def _window(size: int, yaws_M: Tensor) -> Tensor:
     y = (axis[:, None] - float(eyes_y) - 0.57 * float(mouth_y - eyes_y)) / half_height
     inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
     return (inside * inside * (3 - 2 * inside))[:, None]
+
+
+def _mouth(size: int) -> Tensor:
+    """Return (size, size), 1 around the mouths of aligned faces and 0 elsewhere."""
+    (left_x, _), (right_x, _), (mouth_x, mouth_y) = template_at(CELEBA_TIGHT, size)
+    axis, between = torch.arange(size, dtype=torch.float32), float(right_x - left_x)
+    x = (axis - float(mouth_x)) / (MOUTH[0] * between)
+    y = (axis[:, None] - float(mouth_y)) / (MOUTH[1] * between)
+    inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
+    return inside * inside * (3 - 2 * inside)

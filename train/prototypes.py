@@ -26,14 +26,14 @@ from torch.nn import functional
 
 from fader.attributes import AttributeSet
 from fader.models import AutoEncoder, Classifier
-from fader.train.augment import chroma, low_pass, luma
+from fader.train.augment import blurred, chroma, low_pass, luma
 from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
 
-__all__ = ["Prototypes", "shaded", "towards"]
+__all__ = ["Prototypes", "replaced", "shaded", "towards"]
 
-NEIGHBOURS = 80
-"""Faces in an average."""
+NEIGHBOURS = 300
+"""Faces in an average. What is left of each, sliders multiply."""
 POOL = 20_000
 """Training images that averages are made of at most; each counts as its mirror image as well."""
 DIRECTIONS = 128
@@ -42,8 +42,6 @@ SIZE = 64
 """Height and width of averages at most: they are smooth."""
 RIDGE = 10.0
 """Of the regression of pixels on codes and readings."""
-LITTLE, MUCH = 0.25, 0.6
-"""Changes, in [-1, 1] units, up to which a face's own detail stays, and from which averages replace it."""
 OTHERS = 0.3
 """Share of what the averages differ in as other attributes that is taken out: a part of what the guide reads
 as others is what the attribute itself looks like. With more, the judge took no fewer faces for others, but
@@ -53,8 +51,20 @@ PATCHES = 4
 TINT = 0.3
 """Share of what a change does to the colour of skin, beside its shade, that is kept: much of it is that of
 other people's light and make-up."""
-TONE, SPREAD = 12, 4
-"""Factors of `low_pass`: of a face's tone, which is kept where it is replaced, and of the border of that."""
+SHAPE = 2.5
+"""Deviation of a blur, in 64ths of the image: what is finer is shape, not shade."""
+LITTLE, MUCH = 0.08, 0.14
+"""Changes of shape, beside a face's mean in [0, 1], up to which nothing makes way, and from which it does."""
+TAKEN, PUT = (0.15, 0.4), (0.4, 0.8)
+"""Shares of the greatest change of shape, from where on, more and more, and from where on wholly, what was
+there makes way. Bared teeth would shine through a mouth that closes; one that opens covers what was there."""
+AROUND = 5
+"""Width, in 64ths of the image, of what a change of shape takes along."""
+REPLACED = 0.6
+"""Of a slider's way from 0 to 1, after which what makes way is gone."""
+TONES = ((2.0, 1.0), (5.0, 0.1), (12.0, 0.01))
+"""Deviations, in 64ths of the image, and weights of what is looked at around what is replaced for its tone:
+what is near counts, what is far where nothing else is."""
 
 
 class Prototypes:
@@ -197,27 +207,77 @@ def _colour(images_MCHW: Tensor) -> Tensor:
     return chroma(coarse_MCHW) / luma(coarse_MCHW).clamp(min=0.1)
 
 
-def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor) -> Tensor:
-    """Add a change to faces; where it is large, as of a mouth that opens, their detail makes way for it.
+def replaced(
+    own_MCHW: Tensor,
+    difference_MCHW: Tensor,
+    added_M: Tensor,
+    moved_M: Tensor,
+    where_HW: Tensor | None = None,
+) -> Tensor:
+    """Return where a face must make way for a change of shape, as of a mouth, instead of being shaded by it.
+
+    Args:
+        own_MCHW: (M, 3, s, s) in [-1, 1], the averages of faces like some.
+        difference_MCHW: (M, 3, s, s), of the averages with and without.
+        added_M: Whether what they differ in is put on, or taken away.
+        moved_M: By how much a slider is moved.
+        where_HW: (s, s) in [0, 1], what may make way; all, if None.
+
+    Returns:
+        (M, 1, s, s) in [0, 1].
+    """
+    unit = own_MCHW.shape[-1] / 64
+    shape_MCHW = difference_MCHW - blurred(difference_MCHW, SHAPE * unit)
+    light_M111 = (own_MCHW.mean(dim=(1, 2, 3), keepdim=True) + 1) / 2
+    around = 2 * int(AROUND * unit / 2) + 1
+    size_M1HW = functional.max_pool2d(shape_MCHW.abs().amax(dim=1, keepdim=True), around, 1, around // 2)
+    size_M1HW = blurred(size_M1HW, unit) / (2 * light_M111).clamp(min=0.15)
+    size_M1HW = size_M1HW if where_HW is None else size_M1HW * where_HW
+    peak_M111 = size_M1HW.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+    first, wholly = (torch.where(added_M, put, taken) for put, taken in zip(PUT, TAKEN, strict=True))
+    share_M1HW = _rising(size_M1HW / peak_M111, first[:, None, None, None], wholly[:, None, None, None])
+    return share_M1HW * _rising(peak_M111, LITTLE, MUCH) * _rising(moved_M[:, None, None, None], 0, REPLACED)
+
+
+def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor, replaced_M1HW: Tensor) -> Tensor:
+    """Add a change to faces, whose own detail stays but where averages replace it.
+
+    The averages take on the tone of what surrounds them there, as in seamless cloning (Perez, Gangnet and
+    Blake 2003, "Poisson image editing"; Farbman et al. 2009, "Coordinates for instant image cloning").
 
     Args:
         images_MCHW: (M, 3, S, S) in [-1, 1].
-        own_MCHW: The average of faces like each of them, of any size.
-        change_MCHW: What is added, of the average's size.
+        own_MCHW: (M, 3, s, s), the average of faces like each of them.
+        change_MCHW: (M, 3, s, s), what is added.
+        replaced_M1HW: (M, 1, s, s) in [0, 1], where averages replace faces.
 
     Returns:
         (M, 3, S, S) in [-1, 1].
     """
-    size = images_MCHW.shape[-1]
-    own_MCHW, change_MCHW = (
-        functional.interpolate(part, size=size, mode="bilinear") for part in (own_MCHW, change_MCHW)
+    small = functional.interpolate(images_MCHW, size=own_MCHW.shape[-1], mode="bilinear", antialias=True)
+    redrawn = own_MCHW + change_MCHW + _surroundings(small - own_MCHW, 1 - replaced_M1HW)
+    shade = shaded(images_MCHW, own_MCHW, change_MCHW)
+    redrawn, shade, share = (
+        functional.interpolate(part, size=images_MCHW.shape[-1], mode="bilinear")
+        for part in (redrawn, shade, replaced_M1HW)
     )
-    amount = low_pass(change_MCHW.abs().amax(dim=1, keepdim=True), SPREAD)
-    replaced = ((amount - LITTLE) / (MUCH - LITTLE)).clamp(0, 1)
-    replaced = replaced * replaced * (3 - 2 * replaced)
-    kept = images_MCHW + change_MCHW
-    redrawn = own_MCHW + change_MCHW + low_pass(images_MCHW - own_MCHW, TONE)
-    return torch.lerp(kept, redrawn, replaced).clamp(-1, 1)
+    return torch.lerp(images_MCHW + shade, redrawn, share).clamp(-1, 1)
+
+
+def _surroundings(difference_MCHW: Tensor, known_M1HW: Tensor) -> Tensor:
+    """Carry a difference from where it is known to where it is not."""
+    total, weight = torch.zeros_like(difference_MCHW), torch.zeros_like(known_M1HW)
+    for deviation, importance in TONES:
+        sigma = deviation * difference_MCHW.shape[-1] / 64
+        total = total + importance * blurred(difference_MCHW * known_M1HW, sigma)
+        weight = weight + importance * blurred(known_M1HW, sigma)
+    return total / weight.clamp(min=1e-4)
+
+
+def _rising(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Return 0 up to `low`, 1 from `high` on, and smoothly more between."""
+    share = ((value - low) / (high - low)).clamp(0, 1)
+    return share * share * (3 - 2 * share)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

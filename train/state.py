@@ -3,12 +3,14 @@
 Everything random is a function of the seed and the iteration (see draws.py), so no generator is stored.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from fader.errors import BundleError
-from fader.models import load_checkpoint, load_networks, load_tensors
+from fader.models import AutoEncoder, load_checkpoint, load_networks, load_tensors
 from fader.train.trainer import Trainer
 
 __all__ = ["begin_with", "networks", "restore", "tensors"]
@@ -36,18 +38,36 @@ def tensors(trainer: Trainer) -> dict[str, Tensor]:
 def begin_with(trainer: Trainer, folder: Path) -> None:
     """Take the autoencoder's and the discriminators' weights out of a checkpoint.
 
-    A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases.
+    A frozen encoder's eraser is this run's to fit, whatever the checkpoint's erases. A decoder that reads
+    details begins as one that ignores them, where the checkpoint's reads none.
 
     Raises:
         BundleError: they are not there or do not fit this run's networks.
     """
     networks, eraser = _learning(trainer), trainer.autoencoder.eraser
+    start = load_checkpoint(folder).autoencoder
     if trainer.config.encoder_frozen:
-        erased = load_checkpoint(folder).autoencoder.eraser is not None
-        trainer.autoencoder.eraser = eraser if erased else None
+        trainer.autoencoder.eraser = eraser if start.eraser is not None else None
+    if trainer.config.n_details and not start.config.n_details:
+        networks.pop("autoencoder")
+        _ignoring_details(trainer.autoencoder, start, folder)
     load_networks(folder, networks)
     trainer.autoencoder.eraser = eraser
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
+
+
+def _ignoring_details(autoencoder: AutoEncoder, start: AutoEncoder, folder: Path) -> None:
+    own = autoencoder.config
+    if replace(start.config, n_details=own.n_details, erased=own.erased, dropout=own.dropout) != own:
+        raise BundleError(f"the weights in {folder} do not fit its configuration: give the same sizes")
+    given = start.state_dict()
+    weights = autoencoder.state_dict()
+    for name, value in given.items():
+        # Details are the last of a layer's inputs; a transposed convolution has its inputs first.
+        wider = torch.zeros_like(weights[name])
+        wider[tuple(slice(0, n) for n in value.shape)] = value
+        weights[name] = wider
+    autoencoder.load_state_dict(weights)
 
 
 def restore(trainer: Trainer, folder: Path) -> None:

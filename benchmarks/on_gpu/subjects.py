@@ -29,7 +29,8 @@ Network = TypeVar("Network", bound=nn.Module)
 Array = NDArray[np.float32]
 SEED = 1706_00409
 CHUNK = 32
-CARD_LINE = r"\| configuration: (image_size|init_fm|max_fm|n_layers|n_skip|mask|norm|upsampling) \| (\S+) \|"
+NUMBERS = ("image_size", "init_fm", "max_fm", "n_layers", "n_skip", "n_details")
+CARD_LINE = rf"\| configuration: ({'|'.join(NUMBERS)}|mask|norm|upsampling) \| (\S+) \|"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +110,7 @@ def shipped_subject(folder: Path | None = None) -> Subject:
     """Return the shipped model, or the bundle in a folder; its reference is ONNX Runtime on the processor."""
     bundle = Bundle(folder or shipped_bundle())
     found = dict(re.findall(CARD_LINE, (bundle.folder / "README.md").read_text(encoding="utf-8")))
-    numbers = {name: int(found[name]) for name in ("image_size", "init_fm", "max_fm", "n_layers", "n_skip")}
+    numbers = {name: int(found[name]) for name in NUMBERS}
     config = AutoEncoderConfig(
         **numbers,
         n_columns=bundle.manifest.attributes.n_columns,

@@ -23,7 +23,7 @@ EXAMPLES = settings(deadline=None, max_examples=60)
 
 @st.composite
 def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
-    n_layers = draw(st.integers(1, 4))
+    n_layers, mask = draw(st.integers(1, 4)), draw(st.booleans())
     norm: Norm = draw(st.sampled_from(get_args(Norm)))
     cells = draw(st.integers(2 if norm == "instance" else 1, 4))
     return AutoEncoderConfig(
@@ -35,7 +35,8 @@ def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
         n_skip=draw(st.integers(0, n_layers - 1)),
         norm=norm,
         upsampling=draw(st.sampled_from(get_args(Upsampling))),
-        mask=draw(st.booleans()),
+        mask=mask,
+        n_details=draw(st.integers(0, n_layers - 1)) if mask else 0,
         dropout=draw(st.sampled_from([0.0, 0.3])),
     )
 

@@ -51,7 +51,7 @@ def test_the_published_configuration_has_the_published_size() -> None:
 
 @st.composite
 def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
-    n_layers = draw(st.integers(1, 4))
+    n_layers, mask = draw(st.integers(1, 4)), draw(st.booleans())
     return AutoEncoderConfig(
         image_size=2**n_layers * draw(st.integers(2, 3)),
         n_layers=n_layers,
@@ -62,7 +62,8 @@ def configurations(draw: st.DrawFn) -> AutoEncoderConfig:
         norm=draw(st.sampled_from(get_args(Norm))),
         upsampling=draw(st.sampled_from(get_args(Upsampling))),
         dropout=draw(st.sampled_from([0.0, 0.3])),
-        mask=draw(st.booleans()),
+        mask=mask,
+        n_details=draw(st.integers(0, n_layers - 1)) if mask else 0,
     )
 
 
@@ -152,6 +153,21 @@ def test_the_discriminated_latent_is_the_shallowest_that_the_decoder_reads(n_ski
     for latent in shared:
         (gradient,) = torch.autograd.grad(latent.sum(), found, retain_graph=True)
         assert gradient.abs().sum() > 0
+
+
+def test_details_tell_the_outermost_layers_where_things_are_and_are_no_part_of_the_code() -> None:
+    network = tiny(mask=True, n_details=2).eval()
+    latents = network.encode(images(network))
+    assert network.latent_names == ("latent", "image")
+    assert torch.equal(network.discriminated(latents), latents[0])
+    half, quarter = network.config.widths[0], network.config.widths[1] // 2
+    (outermost,), (before,) = read_by_decoder(network, -1), read_by_decoder(network, -2)
+    assert outermost.shape[1:] == (network.config.widths[0] + network.config.n_columns + half, 8, 8)
+    assert before.shape[1:] == (network.config.widths[1] + network.config.n_columns + quarter, 4, 4)
+    other = (latents[0], -latents[1])
+    assert not torch.equal(
+        network.render(latents, values(network)).drawing, network.render(other, values(network)).drawing
+    )
 
 
 def test_with_a_mask_the_result_mixes_drawing_and_image() -> None:

@@ -23,7 +23,7 @@ from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker
 from fader.train.objectives import columns
-from fader.train.prototypes import NEIGHBOURS, OTHERS, TINT, Prototypes, shaded, towards
+from fader.train.prototypes import NEIGHBOURS, OTHERS, TINT, Prototypes, replaced, shaded, towards
 
 RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
 DATA = make_shapes(120)
@@ -127,13 +127,61 @@ def test_fewer_neighbours_than_wanted_count_more_than_once(prototypes: Prototype
     assert near.min() >= 0
 
 
-def test_a_small_change_keeps_detail_and_a_large_one_replaces_it() -> None:
-    detail = 0.2 * (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5)
-    own = torch.zeros(1, 3, 32, 32)
-    small, large = (towards(detail, own, torch.full_like(own, change)) for change in (0.1, 0.6))
-    torch.testing.assert_close(small, detail + 0.1)
-    assert (large - 0.6).std() < 0.3 * detail.std()
-    torch.testing.assert_close(towards(detail, own, torch.zeros_like(own)), detail)
+def square(size: int = 64, half: int = 5) -> torch.Tensor:
+    """Return (1, 3, size, size), 0 but for a square of ones in the middle."""
+    picture = torch.zeros(1, 3, size, size)
+    middle = slice(size // 2 - half, size // 2 + half)
+    picture[:, :, middle, middle] = 1
+    return picture
+
+
+def test_only_what_changes_its_shape_makes_way() -> None:
+    own, yes, moved = torch.zeros(1, 3, 64, 64), torch.tensor([True]), torch.tensor([1.0])
+    shade = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    assert not replaced(own, shade, yes, moved)[..., 12:-12].any()
+    shape = replaced(own, square(), yes, moved)
+    assert shape[0, 0, 32, 27] == 1
+    assert not shape[..., :16, :].any()
+    assert not replaced(own, 0.05 * square(), yes, moved).any()
+    assert not replaced(own, square(), yes, torch.tensor([0.0])).any()
+    below = (torch.arange(64) > 32).float().expand(64, 64).T
+    assert not replaced(own, square(), yes, moved, below)[..., :32, :].any()
+
+
+def test_what_is_taken_away_goes_with_what_is_around_it() -> None:
+    own, moved = torch.zeros(1, 3, 64, 64), torch.tensor([1.0])
+    put, taken = (replaced(own, square(), torch.tensor([added]), moved) for added in (True, False))
+    assert (taken >= put).all()
+    assert taken.sum() > 1.2 * put.sum()
+
+
+def test_in_the_dark_the_same_shape_makes_way() -> None:
+    yes, moved = torch.tensor([True]), torch.tensor([1.0])
+    light, dark = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), -0.6)
+    torch.testing.assert_close(
+        replaced(light, 0.5 * square(), yes, moved), replaced(dark, 0.2 * square(), yes, moved)
+    )
+
+
+def test_a_face_keeps_its_detail_but_where_it_makes_way() -> None:
+    detail = 0.2 * (torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5)
+    detail = detail.expand(1, 3, 64, 64)
+    own, change = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), 0.1)
+    kept = towards(detail, own, change, torch.zeros(1, 1, 64, 64))
+    torch.testing.assert_close(kept, detail + 0.1)
+    made = towards(detail, own, change, square()[:, :1])
+    outside = square()[0, 0] == 0
+    torch.testing.assert_close(made[..., outside], kept[..., outside])
+    assert (made - 0.1)[..., ~outside].std() < 0.3 * detail.std()
+
+
+def test_what_replaces_a_part_of_a_face_has_the_tone_of_what_is_around_it() -> None:
+    """A bright spot that is to go leaves no brightness behind."""
+    face = 0.5 * torch.linspace(-1, 1, 64).expand(1, 3, 64, 64) + 0.4 * square()
+    own = 0.4 * square()
+    made = towards(face, own, -own, square(half=7)[:, :1])
+    wanted = 0.5 * torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    torch.testing.assert_close(made, wanted, rtol=0, atol=0.08)
 
 
 def flat(*colour: float) -> torch.Tensor:

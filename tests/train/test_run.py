@@ -221,6 +221,21 @@ def test_a_run_can_begin_with_the_networks_of_another(run: Run, tmp_path: Path) 
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=name)
 
 
+def test_a_decoder_that_reads_details_begins_as_one_that_ignores_them(run: Run, tmp_path: Path) -> None:
+    start = run[0] / "checkpoints" / "last"
+    options = {"iterations": 1, "learning_rate": 1e-12, "average": 0.0, "evaluate_every": 1, "n_details": 1}
+    train(tiny_config(**options), DATA, tmp_path / "next", about=ABOUT, start=start)
+    before = load_checkpoint(start).autoencoder
+    after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
+    assert (before.config.n_details, after.config.n_details) == (0, 1)
+    one, other = (network.get_parameter("decoder.2.0.weight") for network in (before, after))
+    torch.testing.assert_close(other[:, : one.shape[1]], one, rtol=0, atol=1e-9)
+    assert other.shape[1] == one.shape[1] + after.config.detail_widths[0]
+    assert other[:, one.shape[1] :].abs().max() < 1e-9
+    with pytest.raises(BundleError, match="do not fit its configuration"):
+        train(tiny_config(**options, init_fm=8), DATA, tmp_path / "other", about=ABOUT, start=start)
+
+
 def test_a_run_may_keep_the_classifiers_that_it_begins_with(run: Run, tmp_path: Path) -> None:
     start, phases = run[0] / "checkpoints" / "last", set()
     session = Session(observe=lambda progress: phases.add(progress.phase))
