@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from fader.runtime.faces.gradual import Gradual
 from fader.runtime.faces.selection import FaceValues
 from fader.runtime.faces.tracking import TrackedFace, Tracker
 from fader.runtime.latents import Latents
@@ -79,15 +80,18 @@ def find_faces(
     Args:
         items: Frames in display order, among other things.
         tracker: Used by this generator alone.
-        size: Height and width of the crops; None leaves cutting them out to `fader.runtime.delay.look_ahead`.
+        size: Height and width of the crops; None leaves cutting them out, and edits that come and go
+            gradually, to `fader.runtime.delay.look_ahead`.
         rotation: Degrees counter-clockwise by which frames are turned for display.
     """
-    time_s = 0.0
+    time_s, gradual = 0.0, Gradual()
     for item in items:
         if isinstance(item, av.VideoFrame):
             planes = FramePlanes(item, rotation=rotation)
             time_s = time_s + NOMINAL_STEP_S if item.time is None else item.time
             faces = tracker.update(planes, time_s)
+            if size is not None:
+                faces = gradual.update(faces, time_s, is_cut=tracker.at_cut)
             yield FaceFrame(
                 planes=planes,
                 faces=faces,
@@ -175,9 +179,12 @@ class _Estimates:
         self._sums: dict[int, NDArray[np.float64]] = {}
         self._counts: dict[int, int] = {}
 
-    def add(self, track: int, source_A: NDArray[np.float32]) -> NDArray[np.float32]:
-        self._sums[track] = self._sums.get(track, np.zeros(len(source_A))) + source_A
-        self._counts[track] = self._counts.get(track, 0) + 1
+    def add(self, face: TrackedFace, source_A: NDArray[np.float32]) -> NDArray[np.float32]:
+        track = face.track
+        # Where a face is hidden, the classifier reads what hides it.
+        if face.measured is not None or track not in self._sums:
+            self._sums[track] = self._sums.get(track, np.zeros(len(source_A))) + source_A
+            self._counts[track] = self._counts.get(track, 0) + 1
         return np.asarray(self._sums[track] / self._counts[track], dtype=np.float32)
 
 
@@ -195,7 +202,7 @@ def _rendered(
         faces = [face for frame in frames for face in frame.faces]
         source_NA = latents.source_NA
         if estimates is not None:
-            rows = [estimates.add(face.track, row) for face, row in zip(faces, source_NA, strict=True)]
+            rows = [estimates.add(face, row) for face, row in zip(faces, source_NA, strict=True)]
             source_NA = np.stack(rows)
         source_NA = model.attributes.decided(source_NA)
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])

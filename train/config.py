@@ -149,7 +149,8 @@ class TrainConfig:
     """Boolean attribute name to two strengths, if the decoder is to learn it from what the averages of alike
     faces without and with it differ in (`fader.train.prototypes`): by how many times the difference a slider
     from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder; a guide is trained to read the
-    averages."""
+    averages. `drawn_glasses` may be among them with 0 first: what real ones hide is then taken from averages
+    of bare faces."""
     examples_weight: float = 1.0
     """Weight of the error of edits whose result is known: those of the last two settings."""
     oversample: Mapping[str, float] = field(default_factory=dict)
@@ -279,6 +280,12 @@ class TrainConfig:
                     f"prototypes of {name!r} is {list(strengths)}: expected two numbers, 0 or more, such as "
                     "[2.0, 3.0]"
                 )
+        worn = self.prototypes.get(self.drawn_glasses)
+        if worn is not None and worn[0]:
+            raise ConfigError(
+                f"prototypes of {self.drawn_glasses!r} is {list(worn)}: expected 0 first, such as [0, 1.1], "
+                "because the glasses that are put on are drawn"
+            )
         if self.prototypes and not self.encoder_frozen:
             raise ConfigError("prototypes wants encoder_frozen = true: its averages are of alike codes")
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from fader.attributes import AttributeSet
-from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
 from fader.train.prototypes import Prototypes, replaced, towards
+from fader.train.regions import behind_glasses, inside_face, mouth, rising
 
 __all__ = ["ExampleMaker", "Examples"]
 
@@ -23,16 +23,10 @@ UNCHANGED, SECOND = 0.1, 0.3
 """Shares of images whose other attributes stay, and of those others in which two are changed."""
 ONWARDS, FARTHER = 0.15, 0.5
 """Share of changes in the direction that an image shows already, and how far they go beside the others."""
+REPLACED = 0.6
+"""Of a slider's way from 0 to 1, after which what makes way for a change is gone."""
 PUT_ON, TAKEN_OFF = 0.1, 0.45
 """Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
-REACH, SOFT = 1.25, 0.35
-"""Where changes of an aligned face end, and over what they fade: in half axes of an ellipse around it."""
-
-MOUTH = (0.8, 0.55)
-"""Half width and half height around the mouth, in distances between the eyes, within which what was there may
-make way for a change: eyes and brows keep their detail."""
-NARROWED = 0.6
-"""Share of its half width by which a face's far side is narrower in profile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,17 +132,24 @@ class ExampleMaker:
             added_N = has_N == onwards_NK[:, i]
             put, taken = self.strengths[name]
             strength_N = torch.where(added_N, put, -taken)
+            if name == self.glasses:
+                strength_N = torch.where(has_N, strength_N, 0.0)
             rows = (chosen_N & (chance_N2[:, 0] >= UNCHANGED) & (strength_N != 0)).nonzero()[:, 0]
             without, with_, there = prototypes.means(positions_N[rows], name)
             rows, without, with_ = rows[there], without[there], with_[there]
             moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
             own = torch.where(has_N[rows, None, None, None], with_, without)
             difference = with_ - without
-            size, where = difference.shape[-1], None
+            where = None
             if yaws_N is not None:
-                difference, where = difference * _window(size, yaws_N[rows]), _mouth(size)
-            share = replaced(own, difference, added_N[rows], moved_M, where)
-            share[onwards_NK[rows, i]] = 0
+                difference = difference * inside_face(difference.shape[-1], yaws_N[rows])
+                where = mouth(difference.shape[-1])
+            if name == self.glasses and yaws_N is not None:
+                share = behind_glasses(targets_NCHW[rows], without)
+            else:
+                share = replaced(own, difference, added_N[rows], where)
+                share[onwards_NK[rows, i]] = 0
+            share = share * rising(moved_M[:, None, None, None], 0, REPLACED)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * difference
             own, change, share = (_mirrored(part, mirrored_N[rows]) for part in (own, change, share))
             targets_NCHW[rows] = towards(targets_NCHW[rows], own, change, share)
@@ -179,27 +180,3 @@ class ExampleMaker:
 
 def _mirrored(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
     return torch.where(mirrored_N[:, None, None, None], images_NCHW.flip(3), images_NCHW)
-
-
-def _window(size: int, yaws_M: Tensor) -> Tensor:
-    """Return (M, 1, size, size), 1 on aligned faces and 0 around them."""
-    (left_x, eyes_y), (right_x, _), (_, mouth_y) = template_at(CELEBA_TIGHT, size)
-    axis = torch.arange(size, dtype=torch.float32)
-    half_width = 1.1 * float(right_x - left_x)
-    half_height = 1.2 * float(mouth_y - eyes_y)
-    x = (axis - float(left_x + right_x) / 2) / half_width
-    turned = yaws_M[:, None, None].sin()
-    x = torch.where(x * turned > 0, x / (1 - NARROWED * turned.abs()), x)
-    y = (axis[:, None] - float(eyes_y) - 0.57 * float(mouth_y - eyes_y)) / half_height
-    inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
-    return (inside * inside * (3 - 2 * inside))[:, None]
-
-
-def _mouth(size: int) -> Tensor:
-    """Return (size, size), 1 around the mouths of aligned faces and 0 elsewhere."""
-    (left_x, _), (right_x, _), (mouth_x, mouth_y) = template_at(CELEBA_TIGHT, size)
-    axis, between = torch.arange(size, dtype=torch.float32), float(right_x - left_x)
-    x = (axis - float(mouth_x)) / (MOUTH[0] * between)
-    y = (axis[:, None] - float(mouth_y)) / (MOUTH[1] * between)
-    inside = ((REACH - torch.hypot(x, y)) / SOFT).clamp(0, 1)
-    return inside * inside * (3 - 2 * inside)

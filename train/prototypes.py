@@ -29,6 +29,7 @@ from fader.models import AutoEncoder, Classifier
 from fader.train.augment import blurred, chroma, low_pass, luma
 from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
+from fader.train.regions import rising
 
 __all__ = ["Prototypes", "replaced", "shaded", "towards"]
 
@@ -60,8 +61,6 @@ TAKEN, PUT = (0.15, 0.4), (0.4, 0.8)
 there makes way. Bared teeth would shine through a mouth that closes; one that opens covers what was there."""
 AROUND = 5
 """Width, in 64ths of the image, of what a change of shape takes along."""
-REPLACED = 0.6
-"""Of a slider's way from 0 to 1, after which what makes way is gone."""
 TONES = ((2.0, 1.0), (5.0, 0.1), (12.0, 0.01))
 """Deviations, in 64ths of the image, and weights of what is looked at around what is replaced for its tone:
 what is near counts, what is far where nothing else is."""
@@ -211,7 +210,6 @@ def replaced(
     own_MCHW: Tensor,
     difference_MCHW: Tensor,
     added_M: Tensor,
-    moved_M: Tensor,
     where_HW: Tensor | None = None,
 ) -> Tensor:
     """Return where a face must make way for a change of shape, as of a mouth, instead of being shaded by it.
@@ -220,7 +218,6 @@ def replaced(
         own_MCHW: (M, 3, s, s) in [-1, 1], the averages of faces like some.
         difference_MCHW: (M, 3, s, s), of the averages with and without.
         added_M: Whether what they differ in is put on, or taken away.
-        moved_M: By how much a slider is moved.
         where_HW: (s, s) in [0, 1], what may make way; all, if None.
 
     Returns:
@@ -235,8 +232,8 @@ def replaced(
     size_M1HW = size_M1HW if where_HW is None else size_M1HW * where_HW
     peak_M111 = size_M1HW.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
     first, wholly = (torch.where(added_M, put, taken) for put, taken in zip(PUT, TAKEN, strict=True))
-    share_M1HW = _rising(size_M1HW / peak_M111, first[:, None, None, None], wholly[:, None, None, None])
-    return share_M1HW * _rising(peak_M111, LITTLE, MUCH) * _rising(moved_M[:, None, None, None], 0, REPLACED)
+    share_M1HW = rising(size_M1HW / peak_M111, first[:, None, None, None], wholly[:, None, None, None])
+    return share_M1HW * rising(peak_M111, LITTLE, MUCH)
 
 
 def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor, replaced_M1HW: Tensor) -> Tensor:
@@ -272,12 +269,6 @@ def _surroundings(difference_MCHW: Tensor, known_M1HW: Tensor) -> Tensor:
         total = total + importance * blurred(difference_MCHW * known_M1HW, sigma)
         weight = weight + importance * blurred(known_M1HW, sigma)
     return total / weight.clamp(min=1e-4)
-
-
-def _rising(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """Return 0 up to `low`, 1 from `high` on, and smoothly more between."""
-    share = ((value - low) / (high - low)).clamp(0, 1)
-    return share * share * (3 - 2 * share)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

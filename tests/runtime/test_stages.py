@@ -73,6 +73,19 @@ def test_in_a_video_the_estimate_is_the_mean_over_the_track_so_far_decided(
     np.testing.assert_array_equal(wanted_NA, model.attributes.apply(STRONG, source_NA))
 
 
+def test_what_hides_a_face_says_nothing_of_it(model: Model, found: list[FaceFrame]) -> None:
+    single_NA = np.concatenate([model.encode(frame.crops).source_NA for frame in found])
+    for frame in found[4:8]:
+        frame.faces = [replace(face, measured=None) for face in frame.faces]
+    rendered = spy(model, "render")
+    list(render(found, model, STRONG))
+    source_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[::2]])
+    seen_NA = np.concatenate([single_NA[:4], single_NA[8:]])
+    last_A = model.attributes.decided(seen_NA.mean(axis=0, keepdims=True).astype(np.float32))
+    np.testing.assert_allclose(source_NA[-1:], last_A, atol=1e-5)
+    np.testing.assert_array_equal(source_NA[4:8], np.repeat(source_NA[3:4], 4, axis=0))
+
+
 def test_unrelated_frames_keep_their_own_estimates(model: Model, found: list[FaceFrame]) -> None:
     single_NA = np.concatenate([model.encode(frame.crops).source_NA for frame in found])
     rendered = spy(model, "render")

@@ -18,6 +18,7 @@ from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker, Examples
 from fader.train.objectives import columns
 from fader.train.prototypes import Prototypes
+from fader.train.regions import behind_glasses
 
 RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
 SIZE = 32
@@ -57,6 +58,31 @@ def test_a_weaker_slider_puts_on_fainter_glasses_and_a_stronger_one_heavier_ones
     assert slider_N[rows].max() > 1.4
     # A mirrored face is sampled a fraction of a pixel elsewhere.
     assert (change_M[slider_N[rows].argsort()].diff() > -5e-4).all()
+
+
+def test_real_glasses_make_way_for_averages_of_bare_faces_and_bare_ones_get_none_of_theirs() -> None:
+    subset = make_shapes(120).subset(np.arange(120))
+    images, labels = subset.batch(np.arange(120))
+    marks, places = batch(120)[2:]
+    prototypes = Prototypes(
+        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, ["Round"]
+    )
+    none, made = (
+        ExampleMaker(
+            ATTRIBUTES, glasses="Round", prototypes=prototypes, strengths={"Round": (0.0, taken)}
+        ).make(images, labels, marks, places, Draws.for_images(0, 120))
+        for taken in (0.0, 1.0)
+    )
+    worn_N = labels[:, ROUND] == 1
+    moved_N = (made.wanted_NK - none.wanted_NK)[:, ROUND]
+    assert not moved_N[~worn_N].any()
+    assert torch.equal(made.targets_NCHW[~worn_N], none.targets_NCHW[~worn_N])
+    assert (moved_N[worn_N] <= 0).all()
+    assert (moved_N[worn_N] < 0).sum() > 0.7 * worn_N.sum()
+    whole_N = worn_N & (moved_N < -0.6)
+    hidden_HW = behind_glasses(images[:1], images[:1])[0, 0] > 0.99
+    change_MHW = (made.targets_NCHW - none.targets_NCHW)[whole_N].abs().mean(dim=1)
+    assert change_MHW[:, hidden_HW].mean() > 3 * change_MHW[:, -4:].mean()
 
 
 def test_processes_that_share_a_batch_make_the_examples_that_one_makes() -> None:

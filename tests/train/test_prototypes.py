@@ -136,31 +136,28 @@ def square(size: int = 64, half: int = 5) -> torch.Tensor:
 
 
 def test_only_what_changes_its_shape_makes_way() -> None:
-    own, yes, moved = torch.zeros(1, 3, 64, 64), torch.tensor([True]), torch.tensor([1.0])
+    own, yes = torch.zeros(1, 3, 64, 64), torch.tensor([True])
     shade = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
-    assert not replaced(own, shade, yes, moved)[..., 12:-12].any()
-    shape = replaced(own, square(), yes, moved)
+    assert not replaced(own, shade, yes)[..., 12:-12].any()
+    shape = replaced(own, square(), yes)
     assert shape[0, 0, 32, 27] == 1
     assert not shape[..., :16, :].any()
-    assert not replaced(own, 0.05 * square(), yes, moved).any()
-    assert not replaced(own, square(), yes, torch.tensor([0.0])).any()
+    assert not replaced(own, 0.05 * square(), yes).any()
     below = (torch.arange(64) > 32).float().expand(64, 64).T
-    assert not replaced(own, square(), yes, moved, below)[..., :32, :].any()
+    assert not replaced(own, square(), yes, below)[..., :32, :].any()
 
 
 def test_what_is_taken_away_goes_with_what_is_around_it() -> None:
-    own, moved = torch.zeros(1, 3, 64, 64), torch.tensor([1.0])
-    put, taken = (replaced(own, square(), torch.tensor([added]), moved) for added in (True, False))
+    own = torch.zeros(1, 3, 64, 64)
+    put, taken = (replaced(own, square(), torch.tensor([added])) for added in (True, False))
     assert (taken >= put).all()
     assert taken.sum() > 1.2 * put.sum()
 
 
 def test_in_the_dark_the_same_shape_makes_way() -> None:
-    yes, moved = torch.tensor([True]), torch.tensor([1.0])
+    yes = torch.tensor([True])
     light, dark = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), -0.6)
-    torch.testing.assert_close(
-        replaced(light, 0.5 * square(), yes, moved), replaced(dark, 0.2 * square(), yes, moved)
-    )
+    torch.testing.assert_close(replaced(light, 0.5 * square(), yes), replaced(dark, 0.2 * square(), yes))
 
 
 def test_a_face_keeps_its_detail_but_where_it_makes_way() -> None:
