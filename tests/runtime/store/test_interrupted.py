@@ -1,7 +1,9 @@
 """Killed processes, full disks, and two edits of the same video at once."""
 
 import logging
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,6 +88,31 @@ def test_a_disk_with_little_room_is_not_filled(
     assert (report.frames_from_store, pictures) == (0, expected)
     assert len(caplog.records) == 1
     assert "is full" in caplog.text
+
+
+def test_a_store_that_somebody_holds_locked_stops_the_storing_and_not_the_edit(
+    editor: Editor,
+    long: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = plain_edit(editor, long, tmp_path)
+    store = LatentStore(tmp_path / "store")
+    edit(editor, long, tmp_path, store)
+    monkeypatch.setattr("fader.runtime.store.database.WAIT_S", 0.1)
+    (database,) = databases(tmp_path / "store")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with caplog.at_level(logging.WARNING):
+            report, pictures = edit(editor, long, tmp_path, store)
+        other.execute("ROLLBACK")
+    assert (report.frames_from_store, pictures) == (0, expected)
+    assert len(caplog.records) == 1
+    assert "goes on without the store" in caplog.text
+    report, pictures = edit(editor, long, tmp_path, store)
+    assert (report.frames_from_store, pictures) == (N, expected)
 
 
 def test_two_processes_edit_the_same_video_at_once_and_one_of_them_stores_it(
