@@ -107,11 +107,11 @@ def plain_glasses(m: int, device: torch.device | str = "cpu") -> Glasses:
 
     return Glasses(
         half_width_M=same(0.43),
-        half_height_M=same(0.34),
-        exponent_M=same(2.6),
-        rim_M=same(0.052),
+        half_height_M=same(0.325),
+        exponent_M=same(2.4),
+        rim_M=same(0.044),
         centre_x_M=same(0.555),
-        centre_y_M=same(0.12),
+        centre_y_M=same(0.1),
         tilt_M=same(0.0),
         shift_M2=torch.zeros(m, 2, device=device),
         frame_M3=torch.stack([same(level) for level in FRAME], dim=1),

@@ -22,6 +22,8 @@ __all__ = ["FaceOptions", "FrameView", "Measured", "TrackedFace", "Tracker"]
 GOOD_SCORE = 0.7
 LOST_SCORE = 0.3
 SAME_FACE = 0.3
+KEPT_S = 0.3
+"""So long at least a face that is lost may come back as the same track."""
 LEAST_PX = 12.0
 """Side of the smallest face that the detector finds, pixels."""
 TURN_FROM, TURN_TO = 0.03, 0.07
@@ -161,7 +163,7 @@ class Tracker:
         if self.at_cut:
             self._tracks.clear()
             self._since_detection = self._options.detect_every
-        doubtful = self._follow(view)
+        doubtful = self._follow(view, time_s)
         self._since_detection += 1
         if doubtful or self._since_detection >= self._options.detect_every:
             first_new = self._next_number
@@ -228,7 +230,7 @@ class Tracker:
             measured=Measured(matrix=matrix, strength=1.0),
         )
 
-    def _follow(self, view: FrameView) -> bool:
+    def _follow(self, view: FrameView, time_s: float) -> bool:
         """Move every track to the new frame; return whether one of them is nearly lost."""
         if not self._tracks:
             return False
@@ -240,7 +242,12 @@ class Tracker:
                 track.face = replace(track.face, score=face.score)
             else:
                 track.face = face
-        self._tracks = _without_doubles([t for t in self._tracks if t.misses <= self._options.detect_every])
+        kept = [
+            track
+            for track in self._tracks
+            if track.misses <= self._options.detect_every or time_s - track.time_s <= KEPT_S
+        ]
+        self._tracks = _without_doubles(kept)
         return any(track.misses == 1 for track in self._tracks)
 
     def _search(self, view: FrameView, time_s: float) -> None:

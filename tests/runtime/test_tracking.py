@@ -25,10 +25,13 @@ def follow(
     *,
     options: FaceOptions | None = None,
     rotation: int = 0,
+    step_s: float = DT,
 ) -> list[list[TrackedFace]]:
     tracker = editor.tracker(options)
     return [
-        tracker.update(FramePlanes(frame_of(picture, "rgb24", rotation=rotation), rotation=rotation), i * DT)
+        tracker.update(
+            FramePlanes(frame_of(picture, "rgb24", rotation=rotation), rotation=rotation), i * step_s
+        )
         for i, picture in enumerate(pictures)
     ]
 
@@ -99,6 +102,16 @@ def test_a_face_that_is_hidden_for_a_moment_keeps_its_number(editor: Editor) -> 
     found = numbers(follow(editor, [portrait(SIZE)] * 4 + [hidden] * 3 + [portrait(SIZE)] * 8))
     assert found[:7] == [[0]] * 4 + [[]] * 3
     assert found[-6:] == [[0]] * 6
+
+
+@pytest.mark.parametrize(("n_hidden", "number"), [(14, 0), (30, 1)])
+def test_at_60_frames_a_second_a_moment_has_more_frames(editor: Editor, n_hidden: int, number: int) -> None:
+    hidden = portrait(SIZE).copy()
+    hidden[40:135, 85:155] = hidden[30, 85]
+    pictures = [portrait(SIZE)] * 4 + [hidden] * n_hidden + [portrait(SIZE)] * 16
+    found = numbers(follow(editor, pictures, step_s=1 / 60))
+    assert found[4 : 4 + n_hidden] == [[]] * n_hidden
+    assert found[-2:] == [[number]] * 2
 
 
 def test_a_face_that_leaves_the_picture_and_comes_back_is_a_new_one(editor: Editor) -> None:
