@@ -61,7 +61,7 @@ class LiveReport:
     frames_edited: int
     """Frames in which a pixel changed."""
     faces: int
-    """Faces found, summed over frames."""
+    """Faces found, and lost ones whose edit still shows, summed over frames."""
     faces_edited: int
     """Faces whose pixels changed, summed over frames."""
     tracks: int

@@ -63,7 +63,7 @@ class Edited:
     frame: av.VideoFrame
     """The frame."""
     faces: tuple[TrackedFace, ...]
-    """Faces that were found in it."""
+    """Its faces; hidden and lost ones, whose edit still shows, among them."""
     n_edited: int
     """Faces whose pixels changed."""
     output: int = 0
@@ -173,7 +173,7 @@ def paste(
 
 
 class _Estimates:
-    """The classifier's estimate for each track: the mean over its frames so far."""
+    """The classifier's estimate for each track: the mean over the frames so far that show it."""
 
     def __init__(self) -> None:
         self._sums: dict[int, NDArray[np.float64]] = {}

@@ -69,7 +69,7 @@ class TrainConfig:
     """Skip connections."""
     n_details: int = 0
     """Decoder layers, from the outermost inwards, that also read the image. For edits whose result is known
-    (`drawn_glasses`, `prototypes`): without them a decoder learns to copy."""
+    (`drawn_glasses`, `prototypes`): a decoder that has no such edits learns to copy the image."""
     mask: bool = True
     """Whether the decoder draws a mask and keeps the image outside it."""
     relative: bool = False

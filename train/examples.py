@@ -24,7 +24,7 @@ UNCHANGED, SECOND = 0.1, 0.3
 ONWARDS, FARTHER = 0.15, 0.5
 """Share of changes in the direction that an image shows already, and how far they go beside the others."""
 REPLACED = 0.6
-"""Of a slider's way from 0 to 1, after which what makes way for a change is gone."""
+"""How far a slider has moved when what makes way for a change is gone; 1 is from 0 to 1."""
 PUT_ON, TAKEN_OFF = 0.1, 0.45
 """Draws below which bare faces get glasses to be put on, and, above that, to be taken off."""
 
@@ -125,6 +125,8 @@ class ExampleMaker:
         amount_NK = LEAST + (MOST - LEAST) * draws.uniform(len(names))
         onwards_NK = draws.uniform(len(names)) < ONWARDS
         wanted_NK, targets_NCHW = made.wanted_NK.clone(), made.targets_NCHW.clone()
+        # What earlier edits of an image added: where a later one replaces the face, it must not be lost.
+        added_so_far_NCHW: Tensor | None = None
         for i, name in enumerate(names):
             k = self.attributes.names.index(name)
             chosen_N = (first_N == i) | ((second_N == i) & (chance_N2[:, 1] < SECOND))
@@ -140,18 +142,23 @@ class ExampleMaker:
             moved_M = amount_NK[rows, i] * torch.where(onwards_NK[rows, i], FARTHER, 1.0)
             own = torch.where(has_N[rows, None, None, None], with_, without)
             difference = with_ - without
-            where = None
+            where, inside = None, torch.ones(())
             if yaws_N is not None:
-                difference = difference * inside_face(difference.shape[-1], yaws_N[rows])
+                inside = inside_face(difference.shape[-1], yaws_N[rows])
                 where = mouth(difference.shape[-1])
+            difference = difference * inside
             if name == self.glasses and yaws_N is not None:
-                share = behind_glasses(targets_NCHW[rows], without)
+                share = behind_glasses(targets_NCHW[rows], without) * inside
             else:
                 share = replaced(own, difference, added_N[rows], where)
                 share[onwards_NK[rows, i]] = 0
             share = share * rising(moved_M[:, None, None, None], 0, REPLACED)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * difference
             own, change, share = (_mirrored(part, mirrored_N[rows]) for part in (own, change, share))
+            if added_so_far_NCHW is None:
+                added_so_far_NCHW = torch.zeros(len(targets_NCHW), *change.shape[1:])
+            own = own + added_so_far_NCHW[rows]
+            added_so_far_NCHW[rows] += change
             targets_NCHW[rows] = towards(targets_NCHW[rows], own, change, share)
             wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
         return replace(made, wanted_NK=wanted_NK, targets_NCHW=targets_NCHW)

@@ -23,8 +23,8 @@ GLASSES, LOWER = (1.0, 0.5), 0.08
 EYE = (0.28, 0.15)
 """Half axes of an eye, which is seen through clear lenses."""
 DARK, CLEAR = 0.6, 0.75
-"""How bright eyes are beside the rest of the face, of what those of other faces are: behind dark lenses at
-most, and behind clear ones at least."""
+"""Of the ratio of two ratios: how bright eyes are beside the rest of the face, and how bright those of alike
+bare faces are beside theirs. Up to the first, lenses are dark; from the second on, clear."""
 
 
 def rising(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:

@@ -50,19 +50,23 @@ def begin_with(trainer: Trainer, folder: Path) -> None:
         trainer.autoencoder.eraser = eraser if start.eraser is not None else None
     if trainer.config.n_details and not start.config.n_details:
         networks.pop("autoencoder")
-        _ignoring_details(trainer.autoencoder, start, folder)
+        _ignoring_details(trainer.autoencoder, start, folder, frozen=trainer.config.encoder_frozen)
     load_networks(folder, networks)
     trainer.autoencoder.eraser = eraser
     trainer.averaged.load_state_dict(trainer.autoencoder.state_dict())
 
 
-def _ignoring_details(autoencoder: AutoEncoder, start: AutoEncoder, folder: Path) -> None:
-    own = autoencoder.config
-    if replace(start.config, n_details=own.n_details, erased=own.erased, dropout=own.dropout) != own:
+def _ignoring_details(autoencoder: AutoEncoder, start: AutoEncoder, folder: Path, *, frozen: bool) -> None:
+    own, given = autoencoder.config, start.config
+    fitting = replace(own, n_details=0, relative=given.relative, dropout=given.dropout)
+    if frozen:
+        fitting = replace(fitting, erased=given.erased)
+    if fitting != given:
         raise BundleError(f"the weights in {folder} do not fit its configuration: give the same sizes")
-    given = start.state_dict()
     weights = autoencoder.state_dict()
-    for name, value in given.items():
+    for name, value in start.state_dict().items():
+        if name not in weights or (frozen and name.startswith("eraser.")):
+            continue
         # Details are the last of a layer's inputs; a transposed convolution has its inputs first.
         wider = torch.zeros_like(weights[name])
         wider[tuple(slice(0, n) for n in value.shape)] = value

@@ -110,7 +110,8 @@ def shipped_subject(folder: Path | None = None) -> Subject:
     """Return the shipped model, or the bundle in a folder; its reference is ONNX Runtime on the processor."""
     bundle = Bundle(folder or shipped_bundle())
     found = dict(re.findall(CARD_LINE, (bundle.folder / "README.md").read_text(encoding="utf-8")))
-    numbers = {name: int(found[name]) for name in NUMBERS}
+    # Older cards know no details.
+    numbers = {name: int(found.get(name, 0)) for name in NUMBERS}
     config = AutoEncoderConfig(
         **numbers,
         n_columns=bundle.manifest.attributes.n_columns,

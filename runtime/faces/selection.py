@@ -94,7 +94,8 @@ class FaceSelector:
         if self._chosen in tracks:
             self._seen_s = time_s
         elif time_s >= self._from_s and (self._chosen is None or time_s - self._seen_s > LOST_S):
-            self._chosen = self._choice([_view(face, self._crop) for face in faces], size)
+            seen = [face for face in faces if face.score > 0]
+            self._chosen = self._choice([_view(face, self._crop) for face in seen], size)
             # A face that was there before gets its edit gradually; a new one comes and fades by itself.
             self._since_s = time_s if self._chosen in self._known else -math.inf
             self._seen_s = time_s

@@ -23,7 +23,7 @@ GOOD_SCORE = 0.7
 LOST_SCORE = 0.3
 SAME_FACE = 0.3
 KEPT_S = 0.3
-"""So long at least a face that is lost may come back as the same track."""
+"""So long at least a face that is not seen may come back as the same track."""
 LEAST_PX = 12.0
 """Side of the smallest face that the detector finds, pixels."""
 TURN_FROM, TURN_TO = 0.03, 0.07
@@ -245,7 +245,8 @@ class Tracker:
         kept = [
             track
             for track in self._tracks
-            if track.misses <= self._options.detect_every or time_s - track.time_s <= KEPT_S
+            if track.misses <= self._options.detect_every
+            or (track.face.score < LOST_SCORE and 0 <= time_s - track.time_s <= KEPT_S)
         ]
         self._tracks = _without_doubles(kept)
         return any(track.misses == 1 for track in self._tracks)

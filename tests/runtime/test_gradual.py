@@ -60,6 +60,7 @@ def test_a_lost_face_keeps_its_edit_for_a_moment_where_it_was_less_and_less() ->
             falling.append(lost.strength)
     assert falling == pytest.approx([1 - i * STEP_S / GONE_S for i in range(1, len(falling) + 1)])
     assert len(falling) == int(np.ceil(GONE_S / STEP_S)) - 1
+    assert gradual.update([], 12 * STEP_S, is_cut=False) == []
 
 
 def test_a_face_that_is_found_again_goes_on_from_what_is_left() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -71,6 +72,23 @@ def test_in_a_video_the_estimate_is_the_mean_over_the_track_so_far_decided(
     np.testing.assert_allclose(source_NA, decided_NA, atol=1e-5)
     wanted_NA = np.concatenate([values_NA for _, values_NA, _ in rendered[1::2]])
     np.testing.assert_array_equal(wanted_NA, model.attributes.apply(STRONG, source_NA))
+
+
+def test_a_face_that_comes_late_gets_its_edit_gradually_where_nobody_looks_ahead(editor: Editor) -> None:
+    def strengths(size: int | None) -> list[float]:
+        faces = list(face_views(8, SIZE))
+        pictures = [*(np.full_like(picture, 90) for picture in faces[:6]), *faces]
+        # A wall before the face would be a cut.
+        with mock.patch("fader.runtime.faces.tracking.is_cut", return_value=False):
+            frames = (frame_of(picture, "rgb24") for picture in pictures)
+            found = find_faces(frames, editor.tracker(), size)
+            return [f.faces[0].strength for f in found if isinstance(f, FaceFrame) and f.faces]
+
+    whole, gradual = strengths(None), strengths(64)
+    assert len(whole) == len(gradual) > 4
+    assert min(whole) == 1
+    assert gradual == sorted(gradual)
+    assert gradual[0] < 0.3
 
 
 def test_what_hides_a_face_says_nothing_of_it(model: Model, found: list[FaceFrame]) -> None:

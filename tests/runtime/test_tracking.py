@@ -1,6 +1,8 @@
 """Faces followed through a video: their numbers, where they lie, and what happens when they are gone."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -112,6 +114,25 @@ def test_at_60_frames_a_second_a_moment_has_more_frames(editor: Editor, n_hidden
     found = numbers(follow(editor, pictures, step_s=1 / 60))
     assert found[4 : 4 + n_hidden] == [[]] * n_hidden
     assert found[-2:] == [[number]] * 2
+
+
+def test_what_hardly_looks_like_a_face_is_dropped_after_some_frames(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drifting box must not be followed for ever."""
+    tracker = editor.tracker()
+    detector = tracker._detector
+    view = FramePlanes(frame_of(portrait(SIZE), "rgb24"), rotation=0)
+    assert [face.track for face in tracker.update(view, 0.0)] == [0]
+    refine = detector.refine
+
+    def doubtful(*arguments: Any) -> list[Detection]:
+        return [replace(face, score=0.5) for face in refine(*arguments)]
+
+    monkeypatch.setattr(detector, "refine", doubtful)
+    found = [tracker.update(view, i / 60) for i in range(1, 16)]
+    assert found[0]
+    assert not found[-1]
 
 
 def test_a_face_that_leaves_the_picture_and_comes_back_is_a_new_one(editor: Editor) -> None:

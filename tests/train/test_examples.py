@@ -85,6 +85,52 @@ def test_real_glasses_make_way_for_averages_of_bare_faces_and_bare_ones_get_none
     assert change_MHW[:, hidden_HW].mean() > 3 * change_MHW[:, -4:].mean()
 
 
+def test_beside_turned_faces_nothing_takes_the_place_of_the_background() -> None:
+    subset = make_shapes(120).subset(np.arange(120))
+    images, labels = subset.batch(np.arange(120))
+    marks, places = batch(120)[2:]
+    prototypes = Prototypes(
+        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, ["Round"]
+    )
+    maker = ExampleMaker(ATTRIBUTES, glasses="Round", prototypes=prototypes, strengths={"Round": (0.0, 1.0)})
+    worn_N = labels[:, ROUND] == 1
+
+    def changed_at_the_left(nose: float) -> float:
+        turned = marks.clone()
+        turned[:, 2, 0] += nose
+        made = maker.make(images, labels, turned, places, Draws.for_images(0, 120))
+        plain_N = worn_N & (made.images_NCHW == images).all(dim=3).all(dim=2).all(dim=1)
+        eyes = slice(round(float(marks[0, 0, 1])) - 2, round(float(marks[0, 0, 1])) + 3)
+        return float((made.targets_NCHW - images)[plain_N][:, :, eyes, 2:5].abs().mean())
+
+    assert changed_at_the_left(0) > 0.01
+    assert changed_at_the_left(-8) < 1e-4
+
+
+def test_what_a_second_edit_replaces_keeps_what_the_first_one_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everywhere(own_MCHW: Tensor, *_: object) -> Tensor:
+        return torch.ones_like(own_MCHW[:, :1])
+
+    monkeypatch.setattr("fader.train.examples.replaced", everywhere)
+    subset = make_shapes(120).subset(np.arange(120))
+    images, labels = subset.batch(np.arange(120))
+    prototypes = Prototypes(
+        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, NAMES
+    )
+    maker = ExampleMaker(
+        ATTRIBUTES, prototypes=prototypes, strengths={"Red": (1.0, 1.0), "Round": (1.0, 1.0)}
+    )
+    reddened = []
+    for seed in range(4):
+        made = maker.make(images, labels, None, torch.arange(120), Draws.for_images(seed, 120))
+        moved_NK = made.wanted_NK - made.shown_NK
+        whole_N = (labels[:, RED] == 0) & (moved_NK[:, RED] > 0.7) & (moved_NK[:, ROUND].abs() > 0.7)
+        middle = (made.targets_NCHW - made.images_NCHW)[whole_N][:, 0, 12:20, 12:20]
+        reddened += middle.mean(dim=(1, 2)).tolist()
+    assert len(reddened) > 5
+    assert min(reddened) > 0.3
+
+
 def test_processes_that_share_a_batch_make_the_examples_that_one_makes() -> None:
     subset = make_shapes(8).subset(np.arange(8))
     images, labels = subset.batch(np.arange(8))

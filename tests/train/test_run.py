@@ -232,6 +232,15 @@ def test_a_decoder_that_reads_details_begins_as_one_that_ignores_them(run: Run, 
     torch.testing.assert_close(other[:, : one.shape[1]], one, rtol=0, atol=1e-9)
     assert other.shape[1] == one.shape[1] + after.config.detail_widths[0]
     assert other[:, one.shape[1] :].abs().max() < 1e-9
+    for n_details in (2, 0):
+        with pytest.raises(BundleError, match="do not fit"):
+            train(
+                tiny_config(**(options | {"n_details": n_details})),
+                DATA,
+                tmp_path / str(n_details),
+                about=ABOUT,
+                start=tmp_path / "next" / "checkpoints" / "last",
+            )
     with pytest.raises(BundleError, match="do not fit its configuration"):
         train(tiny_config(**options, init_fm=8), DATA, tmp_path / "other", about=ABOUT, start=start)
 
