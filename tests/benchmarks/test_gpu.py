@@ -186,7 +186,7 @@ def test_the_shipped_model_is_measured_by_an_engine_and_its_reference(machine: M
         shipped, machine, CEILINGS, replace(SETTINGS, only="onnxruntime-cpu"), lambda _: None
     )
     assert costs["encoder"].flop == pytest.approx(0.073e9, rel=0.01)
-    assert costs["decoder"].flop == pytest.approx(0.197e9, rel=0.01)
+    assert costs["decoder"].flop == pytest.approx(0.268e9, rel=0.01)
     assert [parity.psnr_db for parity in result.parity] == [150, 150]
     assert [(row.part, row.batch) for row in result.rows] == [
         (part, batch) for batch in (1, 2) for part in ("encoder", "decoder", "edit")
