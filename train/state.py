@@ -65,7 +65,7 @@ def _ignoring_details(autoencoder: AutoEncoder, start: AutoEncoder, folder: Path
         raise BundleError(f"the weights in {folder} do not fit its configuration: give the same sizes")
     weights = autoencoder.state_dict()
     for name, value in start.state_dict().items():
-        if name not in weights or (frozen and name.startswith("eraser.")):
+        if frozen and name.startswith("eraser."):
             continue
         # Details are the last of a layer's inputs; a transposed convolution has its inputs first.
         wider = torch.zeros_like(weights[name])

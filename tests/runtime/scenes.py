@@ -17,7 +17,9 @@ from fader.attributes import Attribute, AttributeSet
 from fader.export import write_bundle
 from fader.image import write_image
 from fader.models import AutoEncoder, AutoEncoderConfig, Checkpoint, Classifier, ClassifierConfig
+from fader.runtime import TrackedFace
 from fader.runtime.faces.alignment import CELEBA_TIGHT, invert, template_at
+from fader.runtime.faces.tracking import Measured
 
 __all__ = [
     "EYES",
@@ -213,3 +215,15 @@ def blocks(mask: NDArray[np.bool_], across: int, down: int, shape: tuple[int, ..
     cells = padded.reshape(shape[0] + 2, down, shape[1] + 2, across).any(axis=(1, 3))
     windows = np.lib.stride_tricks.sliding_window_view(cells, (3, 3))
     return np.asarray(windows.any(axis=(2, 3)))
+
+
+def seen_face(matrix: NDArray[np.float64], *, track: int = 0, strength: float = 1.0) -> TrackedFace:
+    """Return a face as the tracker returns one that the frame shows."""
+    return TrackedFace(
+        track=track,
+        matrix=matrix,
+        landmarks=np.zeros((5, 2), np.float32),
+        score=1.0,
+        strength=strength,
+        measured=Measured(matrix=matrix, strength=strength),
+    )

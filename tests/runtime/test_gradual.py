@@ -4,25 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from tests.runtime.scenes import seen_face
 
 from fader.runtime import TrackedFace
 from fader.runtime.faces.gradual import GONE_S, Gradual
 from fader.runtime.faces.lookahead import FADE_S
-from fader.runtime.faces.tracking import Measured
 
 STEP_S = 1 / 60
 
 
 def face(track: int, strength: float = 1.0) -> TrackedFace:
-    matrix = np.array([[1.0, 0, track], [0, 1, 0]])
-    return TrackedFace(
-        track=track,
-        matrix=matrix,
-        landmarks=np.zeros((5, 2), np.float32),
-        score=1.0,
-        strength=strength,
-        measured=Measured(matrix=matrix, strength=strength),
-    )
+    return seen_face(np.array([[1.0, 0, track], [0, 1, 0]]), track=track, strength=strength)
 
 
 def strengths(frames: Sequence[Sequence[TrackedFace]], cuts: Sequence[int] = ()) -> list[dict[int, float]]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.runtime.scenes import seen_face
 
 from fader.runtime import TrackedFace
 from fader.runtime.faces.lookahead import AHEAD, FADE_S, Seen, settle
 from fader.runtime.faces.regression import local_mean, local_value
 from fader.runtime.faces.smoothing import SimilarityFilter, matrix_of, pose_of
-from fader.runtime.faces.tracking import Measured
 
 SIZE = 64
 DT = 1 / 25
@@ -22,15 +22,7 @@ FRONT = (7.0, 0.0, 200.0, 150.0)
 
 
 def face(pose: Sequence[float] = FRONT, *, track: int = 0, strength: float = 1.0) -> TrackedFace:
-    matrix = matrix_of(np.array(pose, np.float64), SIZE)
-    return TrackedFace(
-        track=track,
-        matrix=matrix,
-        landmarks=np.zeros((5, 2), np.float32),
-        score=1.0,
-        strength=strength,
-        measured=Measured(matrix=matrix, strength=strength),
-    )
+    return seen_face(matrix_of(np.array(pose, np.float64), SIZE), track=track, strength=strength)
 
 
 def through(

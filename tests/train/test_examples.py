@@ -1,5 +1,7 @@
 """Edits whose result is known: what they are made of, and that a decoder learns them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,14 @@ def batch(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return grey images, labels of faces without anything, landmarks, and places in a set."""
     marks = torch.from_numpy(np.tile(face_landmarks(SIZE), (n, 1, 1)))
     return torch.full((n, 3, SIZE, SIZE), 0.4), torch.zeros(n, len(NAMES)), marks, torch.arange(n)
+
+
+def shapes_and_prototypes(names: Sequence[str]) -> tuple[Tensor, Tensor, Prototypes]:
+    """Return 120 images, their labels, and prototypes of some attributes by an untrained encoder's codes."""
+    subset = make_shapes(120).subset(np.arange(120))
+    autoencoder = make_trainer(tiny_config()).averaged
+    prototypes = Prototypes(autoencoder, make_classifier(), subset, ATTRIBUTES, names)
+    return *subset.batch(np.arange(120)), prototypes
 
 
 def test_only_faces_without_glasses_get_some_and_fewer_than_a_half_of_them() -> None:
@@ -61,12 +71,8 @@ def test_a_weaker_slider_puts_on_fainter_glasses_and_a_stronger_one_heavier_ones
 
 
 def test_real_glasses_make_way_for_averages_of_bare_faces_and_bare_ones_get_none_of_theirs() -> None:
-    subset = make_shapes(120).subset(np.arange(120))
-    images, labels = subset.batch(np.arange(120))
+    images, labels, prototypes = shapes_and_prototypes(["Round"])
     marks, places = batch(120)[2:]
-    prototypes = Prototypes(
-        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, ["Round"]
-    )
     none, made = (
         ExampleMaker(
             ATTRIBUTES, glasses="Round", prototypes=prototypes, strengths={"Round": (0.0, taken)}
@@ -86,12 +92,8 @@ def test_real_glasses_make_way_for_averages_of_bare_faces_and_bare_ones_get_none
 
 
 def test_beside_turned_faces_nothing_takes_the_place_of_the_background() -> None:
-    subset = make_shapes(120).subset(np.arange(120))
-    images, labels = subset.batch(np.arange(120))
+    images, labels, prototypes = shapes_and_prototypes(["Round"])
     marks, places = batch(120)[2:]
-    prototypes = Prototypes(
-        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, ["Round"]
-    )
     maker = ExampleMaker(ATTRIBUTES, glasses="Round", prototypes=prototypes, strengths={"Round": (0.0, 1.0)})
     worn_N = labels[:, ROUND] == 1
 
@@ -112,11 +114,7 @@ def test_what_a_second_edit_replaces_keeps_what_the_first_one_added(monkeypatch:
         return torch.ones_like(own_MCHW[:, :1])
 
     monkeypatch.setattr("fader.train.examples.replaced", everywhere)
-    subset = make_shapes(120).subset(np.arange(120))
-    images, labels = subset.batch(np.arange(120))
-    prototypes = Prototypes(
-        make_trainer(tiny_config()).averaged, make_classifier(), subset, ATTRIBUTES, NAMES
-    )
+    images, labels, prototypes = shapes_and_prototypes(NAMES)
     maker = ExampleMaker(
         ATTRIBUTES, prototypes=prototypes, strengths={"Red": (1.0, 1.0), "Round": (1.0, 1.0)}
     )

@@ -221,9 +221,13 @@ def test_a_run_can_begin_with_the_networks_of_another(run: Run, tmp_path: Path) 
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=name)
 
 
-def test_a_decoder_that_reads_details_begins_as_one_that_ignores_them(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_decoder_that_reads_details_begins_as_one_that_ignores_them(
+    run: Run, tmp_path: Path, frozen: bool
+) -> None:
     start = run[0] / "checkpoints" / "last"
     options = {"iterations": 1, "learning_rate": 1e-12, "average": 0.0, "evaluate_every": 1, "n_details": 1}
+    options["encoder_frozen"] = frozen
     train(tiny_config(**options), DATA, tmp_path / "next", about=ABOUT, start=start)
     before = load_checkpoint(start).autoencoder
     after = load_checkpoint(tmp_path / "next" / "checkpoints" / "last").autoencoder
