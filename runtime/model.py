@@ -3,7 +3,6 @@
 Shapes: N images, C channels, S image size, A attribute columns.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,12 @@ from fader.errors import BundleError, ConfigError
 from fader.image import to_model
 from fader.runtime.cache import LatentCache, image_key
 from fader.runtime.engines import Engine
+from fader.runtime.engines.signatures import IMAGE
 from fader.runtime.faces.selection import check_values
 from fader.runtime.latents import Latents
 from fader.runtime.motion import Values
 
 __all__ = ["Model"]
-
-IMAGE = "image"
-"""The latent that is the image itself."""
 
 
 class Model:
@@ -120,18 +117,15 @@ class Model:
         manifest = self.bundle.manifest
         return manifest.relative and any(latent.name == IMAGE for latent in manifest.latents)
 
-    def unedited(
-        self, latents: Latents, shown_NA: NDArray[np.float32], crops: Sequence[NDArray[np.uint8]]
-    ) -> NDArray[np.float32]:
+    def unedited(self, latents: Latents, shown_NA: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what renderings of an edit are compared with, (N, 3, S, S) float32 in [-1, 1].
 
         Args:
             latents: Of batch N.
             shown_NA: (N, columns) of the images as they are.
-            crops: The images, each (S, S, 3) uint8 RGB.
         """
         if self.draws_changes:
-            return to_model(np.stack(crops))
+            return latents.tensors[[latent.name for latent in self.bundle.manifest.latents].index(IMAGE)]
         return self.render(latents, shown_NA, shown_NA)
 
     def join(self, parts: list[Latents]) -> Latents:

@@ -12,8 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fader.image import to_model
+
 __all__ = ["delta", "face_mask"]
 
+LEVELS = 127.5
+"""Of 255, in a change by 1 of what renderings hold, -1 to 1."""
 SQUARENESS = 5
 FADE_FROM, FADE_TO = 0.80, 0.95
 NOISE = 1.5, 6.0
@@ -45,28 +49,29 @@ def delta(
         strength: 0 to 1; faces that turn away fade.
 
     Returns:
-        (S, S, 3) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings
+        (3, S, S) float32 change of RGB in units of 0 to 255; zero at the border and where the renderings
         hardly differ.
     """
     change_CHW = edited - source
-    change_CHW *= np.float32(127.5)
     size, differs = len(change_CHW[0]), _largest(change_CHW)
     gate = _smoothstep(differs, *(BLENDING if crop is None else NOISE))
     if crop is not None and differs.max() > EDIT_LOW:
         replaced = _smoothstep(_around(differs), EDIT_LOW, EDIT_HIGH)
-        rest_CHW = np.moveaxis(crop, 2, 0) - (source + 1) * np.float32(127.5)
+        rest_CHW = to_model(crop[None])[0] - source
         thing = _smoothstep(_largest(rest_CHW), REST_LOW, REST_HIGH)
         rest_CHW *= replaced * thing
         change_CHW -= rest_CHW
         gate = np.maximum(gate, replaced)
-    change_CHW *= gate * face_mask(size) * np.float32(strength)
-    return np.asarray(cv2.merge(list(change_CHW)), dtype=np.float32)
+    change_CHW *= gate * face_mask(size) * np.float32(LEVELS * strength)
+    return np.asarray(change_CHW, dtype=np.float32)
 
 
 def _largest(change_CHW: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the largest absolute value of each pixel."""
+    """Return the largest absolute change of each pixel, in levels of 255."""
     red, green, blue = np.abs(change_CHW)
-    return np.asarray(np.maximum(np.maximum(red, green), blue), dtype=np.float32)
+    largest = np.maximum(np.maximum(red, green), blue)
+    largest *= np.float32(LEVELS)
+    return np.asarray(largest, dtype=np.float32)
 
 
 def _around(differs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +52,7 @@ class FaceFrame:
     latents: Latents | None = None
     """Of the faces; filled by `render` where they are not known before, None where there is no face."""
     deltas: list[list[NDArray[np.float32]]] = field(default_factory=list)
-    """For each output, for each face (S, S, 3) float32, what to add; filled by `render`."""
+    """For each output, for each face (3, S, S) float32, what to add; filled by `render`."""
     n_edited: int | None = None
     """Faces that an earlier run edited, where the frame is written already: it is not drawn, nor pasted."""
 
@@ -108,7 +109,7 @@ def crops_of(planes: FramePlanes, faces: list[TrackedFace], size: int) -> NDArra
     """Return the (faces, size, size, 3) uint8 RGB crops of a frame's faces."""
     crops = np.empty((len(faces), size, size, 3), np.uint8)
     for crop, face in zip(crops, faces, strict=True):
-        crop[...] = np.rint(planes.sample(face.matrix, size))
+        cv2.convertScaleAbs(planes.sample(face.matrix, size), dst=crop)
     return crops
 
 
@@ -208,9 +209,8 @@ def _rendered(
         times_N = np.array([frame.planes.frame.time or 0.0 for frame in frames for _ in frame.faces])
         each_NA = [values.apply(model.attributes, source_NA, times_N) for values in wanted]
         if any(frame.n_edited is None for frame in frames):
-            crops = [crop for frame in frames for crop in frame.crops]
-            same_NCHW = model.unedited(latents, source_NA, crops)
-            undrawn = [None] * len(crops) if model.draws_changes else crops
+            same_NCHW = model.unedited(latents, source_NA)
+            crops = [None if model.draws_changes else crop for frame in frames for crop in frame.crops]
             for output, wanted_NA in enumerate(each_NA):
                 # A call for each: an engine may round differently in a batch of another size, and an output
                 # must not depend on which others are made.
@@ -220,7 +220,7 @@ def _rendered(
                     face.strength * bool(moves)
                     for face, moves in zip(faces, (wanted_NA != source_NA).any(axis=1), strict=True)
                 ]
-                pairs = zip(drawn_NCHW, same_NCHW, undrawn, strengths, strict=True)
+                pairs = zip(drawn_NCHW, same_NCHW, crops, strengths, strict=True)
                 changes = [
                     delta(edited, same, crop, strength=strength) for edited, same, crop, strength in pairs
                 ]

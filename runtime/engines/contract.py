@@ -18,7 +18,10 @@ class Engine(Protocol):
     """For the log and for `Editor.engine_name`, for example "onnxruntime-cpu"."""
 
     def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order."""
+        """Return the latents of (N, 3, S, S) images in [-1, 1], in the manifest's order.
+
+        A latent that is the images themselves is the very array that was given.
+        """
 
     def decode(
         self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]

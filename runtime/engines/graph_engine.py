@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fader.bundle import Bundle
 from fader.errors import EngineError
+from fader.runtime.engines.signatures import IMAGE
 
 __all__ = ["Arrays", "GraphEngine"]
 
@@ -26,6 +27,8 @@ class GraphEngine(ABC):
     def run(self, graph: str, inputs: Arrays) -> Arrays:
         """Run "encoder", "decoder" or "classifier" on a batch of any size, and return its outputs by name.
 
+        An encoder's IMAGE may be left out.
+
         Raises:
             EngineError: the inputs do not fit, or the engine fails.
         """
@@ -37,7 +40,8 @@ class GraphEngine(ABC):
     def encode(self, pixels_NCHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """As for `Engine`."""
         outputs = self._run_open("encoder", {"pixels": pixels_NCHW})
-        return tuple(outputs[name] for name in self._latent_names)
+        # The image passes as it came: copied by the graph and out of it, it would cost as much as a layer.
+        return tuple(pixels_NCHW if name == IMAGE else outputs[name] for name in self._latent_names)
 
     def decode(
         self, latents: tuple[NDArray[np.float32], ...], values_NA: NDArray[np.float32]

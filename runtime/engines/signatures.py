@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from fader.bundle import Bundle
 from fader.errors import BundleError
 
-__all__ = ["SIGNED", "Shapes", "require_signature", "signature"]
+__all__ = ["IMAGE", "SIGNED", "Shapes", "require_signature", "signature"]
 
+IMAGE = "image"
+"""The latent that is the encoder's input itself."""
 SIGNED = ("encoder", "decoder", "classifier")
 """Graphs that engines run; the detector's run beside them."""
 

@@ -104,22 +104,27 @@ class FramePlanes:
         """Add a change to the frame; pixels where it rounds to zero keep their value.
 
         Args:
-            delta: (S, S, 3) float32 change of RGB, in units of 0 to 255, zero at its border.
+            delta: (3, S, S) float32 change of RGB, in units of 0 to 255, zero at its border.
             matrix: (2, 3) from displayed to crop coordinates.
 
         Returns:
             Whether any sample of the frame changed.
         """
         self._make_writable()
-        size, step, has_changed = len(delta), self._colour.step, False
+        size, step, has_changed = delta.shape[1], self._colour.step, False
         for component, change in zip(self._components, self._colour.changes(delta), strict=True):
             region = self._region(component, matrix, size)
             height, width = region.samples.shape
             if not height or not width:
                 continue
             placed = _place(change, compose(region.matrix, invert(matrix)), (width, height))
-            summed = region.samples.astype(np.float32) + np.rint(placed / step) * step
-            new = np.clip(summed, 0, self._colour.maximum).astype(region.samples.dtype)
+            if step > 1:
+                placed = np.rint(placed / step) * step
+            # Rounds, and keeps within the samples' type.
+            new = cv2.add(
+                region.samples, placed, dtype=cv2.CV_8U if region.samples.itemsize == 1 else cv2.CV_16U
+            )
+            np.minimum(new, self._colour.maximum, out=new)
             has_changed |= not np.array_equal(new, region.samples)
             region.samples[...] = new
         return has_changed
@@ -154,12 +159,9 @@ def _reach(a: float, b: float, shift: float, size: int, limit: int) -> tuple[int
 
 def _few(samples: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
     """Return (height, width) means of `FEW` x `FEW` samples spread over each pixel."""
-    rows, columns = (
-        ((np.arange(n * FEW) + 0.5) * (side / (n * FEW))).astype(int)
-        for n, side in zip((height, width), samples.shape, strict=True)
-    )
-    chosen = samples[np.ix_(rows, columns)].reshape(height, FEW, width, FEW)
-    return np.asarray(chosen.mean(axis=(1, 3), dtype=np.float32))
+    chosen = cv2.resize(samples, (width * FEW, height * FEW), interpolation=cv2.INTER_NEAREST_EXACT)
+    means = cv2.resize(chosen.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
 
 
 def _place(

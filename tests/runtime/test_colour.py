@@ -34,7 +34,7 @@ def codes_of(colour: Colour, rgb: tuple[float, float, float]) -> list[Any]:
     """Components of one pixel, from the definition: black's codes plus the change to the colour."""
     zero = [colour._luma[0], colour._chroma[0], colour._chroma[0]]
     black = [0.0, 0.0, 0.0] if colour.model == "rgb" else zero
-    changes = colour.changes(np.array(rgb, np.float32).reshape(1, 1, 3))
+    changes = colour.changes(np.array(rgb, np.float32).reshape(3, 1, 1))
     return [np.float32(start) + change for start, change in zip(black, changes, strict=True)]
 
 
@@ -46,7 +46,7 @@ def test_a_change_of_rgb_is_read_back_as_it_was_added(
     np.testing.assert_allclose(colour.to_rgb(codes)[0, 0], rgb, atol=0.01)
     moved = [
         c + d
-        for c, d in zip(codes, colour.changes(np.array(change, np.float32).reshape(1, 1, 3)), strict=True)
+        for c, d in zip(codes, colour.changes(np.array(change, np.float32).reshape(3, 1, 1)), strict=True)
     ]
     np.testing.assert_allclose(colour.to_rgb(moved)[0, 0], np.add(rgb, change), atol=0.01)
 
@@ -78,7 +78,7 @@ def test_pure_red_of_bt709_has_the_codes_that_the_standard_gives() -> None:
 def test_gray_is_the_same_in_all_three_colours_and_takes_only_luma() -> None:
     gray = colour(model="gray", full=True, kr=0.299, kb=0.114)
     np.testing.assert_allclose(gray.to_rgb([np.full((1, 1), 77, np.float32)])[0, 0], 77, atol=1e-3)
-    (luma,) = gray.changes(np.array([10, 20, 30], np.float32).reshape(1, 1, 3))
+    (luma,) = gray.changes(np.array([10, 20, 30], np.float32).reshape(3, 1, 1))
     assert luma[0, 0] == pytest.approx(0.299 * 10 + 0.587 * 20 + 0.114 * 30, rel=1e-5)
 
 

@@ -34,9 +34,9 @@ def test_equal_renderings_give_exactly_nothing(rendering: Rendering) -> None:
 @given(RENDERINGS, RENDERINGS)
 def test_the_border_is_never_changed(edited: Rendering, source: Rendering) -> None:
     change = delta(edited, source, drawn(source))
-    assert change.shape == (32, 32, 3)
+    assert change.shape == (3, 32, 32)
     assert change.dtype == np.float32
-    for edge in (change[0], change[-1], change[:, 0], change[:, -1]):
+    for edge in (change[:, 0], change[:, -1], change[..., 0], change[..., -1]):
         assert not edge.any()
     assert np.abs(change).max() <= 255
 
@@ -44,14 +44,14 @@ def test_the_border_is_never_changed(edited: Rendering, source: Rendering) -> No
 def test_the_middle_gets_the_whole_difference() -> None:
     source = np.full((3, 64, 64), -0.2, np.float32)
     change = delta(np.full((3, 64, 64), 0.2, np.float32), source, drawn(source))
-    np.testing.assert_allclose(change[32, 32], 0.4 * 127.5, rtol=1e-5)
+    np.testing.assert_allclose(change[:, 32, 32], 0.4 * 127.5, rtol=1e-5)
 
 
 def test_what_hardly_differs_is_taken_for_noise() -> None:
     levels = np.array([1.0, 1.5, 3.0, 6.0, 20.0], np.float32)
     source = np.zeros((3, 64, 64), np.float32)
     changes = [delta(np.full((3, 64, 64), x / 127.5, np.float32), source, drawn(source)) for x in levels]
-    found = np.array([change[32, 32, 0] for change in changes])
+    found = np.array([change[0, 32, 32] for change in changes])
     assert found[0] == found[1] == 0
     assert 0 < found[2] < 3
     np.testing.assert_allclose(found[3:], levels[3:], rtol=1e-4)
@@ -63,7 +63,7 @@ def test_the_gate_looks_at_the_colour_that_differs_most() -> None:
     edited[1] = 1 / 127.5
     source = np.zeros_like(edited)
     change = delta(edited, source, drawn(source))
-    np.testing.assert_allclose(change[32, 32], [20, 1, 0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(change[:, 32, 32], [20, 1, 0], rtol=1e-4, atol=1e-6)
 
 
 @given(st.floats(0, 1))
@@ -83,7 +83,7 @@ def test_what_the_decoder_could_not_draw_goes_where_the_edit_is_strong_and_stays
     edited[:, :, :32] = 80 / 127.5  # the left half is edited strongly
     crop = drawn(source)
     crop[30:34] = 20  # a bar, as of glasses, that no drawing has
-    edit = crop + delta(edited, source, crop)
+    edit = crop + np.moveaxis(delta(edited, source, crop), 0, 2)
     np.testing.assert_allclose(edit[24:40, 16:28], 207.5, atol=1)
     np.testing.assert_allclose(edit[24:40, 40:48], crop[24:40, 40:48], atol=1e-3)
 
@@ -91,7 +91,7 @@ def test_what_the_decoder_could_not_draw_goes_where_the_edit_is_strong_and_stays
 def test_skin_detail_stays_under_a_strong_edit() -> None:
     source = np.zeros((3, 64, 64), np.float32)
     crop = (drawn(source) + np.random.default_rng(0).integers(-8, 8, (64, 64, 1))).astype(np.uint8)
-    edit = crop + delta(source + np.float32(80 / 127.5), source, crop)
+    edit = crop + np.moveaxis(delta(source + np.float32(80 / 127.5), source, crop), 0, 2)
     np.testing.assert_allclose(edit[20:44, 20:44], crop[20:44, 20:44] + 80.0, atol=1e-3)
 
 

@@ -64,7 +64,7 @@ def placed(size: tuple[int, int], *, side: float = 40, angle: float = 0.5) -> ND
 
 def masked(*levels: float) -> NDArray[np.float32]:
     """A change of red, green and blue that fades to nothing before the crop's border, as every edit does."""
-    return np.asarray(face_mask(CROP)[..., None] * np.array(levels, np.float32), np.float32)
+    return np.asarray(face_mask(CROP) * np.array(levels, np.float32)[:, None, None], np.float32)
 
 
 def displayed_size(size: tuple[int, int], rotation: int) -> tuple[int, int]:

@@ -198,8 +198,8 @@ def test_frames_without_a_face_wait_for_no_more_than_sixteen(editor: Editor) -> 
 
 
 def test_a_change_that_rounds_to_nothing_does_not_count_as_an_edit(found: list[FaceFrame]) -> None:
-    found[0].deltas = [[np.full((64, 64, 3), 0.01, np.float32)]]
-    found[1].deltas = [[np.full((64, 64, 3), 5.0, np.float32)]]
+    found[0].deltas = [[np.full((3, 64, 64), 0.01, np.float32)]]
+    found[1].deltas = [[np.full((3, 64, 64), 5.0, np.float32)]]
     assert [item.n_edited for item in paste(found[:2]) if isinstance(item, Edited)] == [0, 1]
 
 

@@ -152,5 +152,5 @@ def test_an_edited_frame_keeps_its_side_data(tmp_path: Path) -> None:
     with av.open(str(captioned_clip(tmp_path))) as container:
         planes = FramePlanes(next(container.decode(video=0)))
         crop_to_frame = np.array([[1, 0, -16], [0, 1, -16]], float)
-        assert planes.add(np.full((32, 32, 3), 40, np.float32), crop_to_frame)
+        assert planes.add(np.full((3, 32, 32), 40, np.float32), crop_to_frame)
     assert Type.A53_CC in {item.type for item in side_data(planes.frame)}

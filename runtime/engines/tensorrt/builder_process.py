@@ -72,6 +72,7 @@ def build_in_child(order: BuildOrder, *, on_progress: OnProgress | None = None) 
             code = child.wait()
         except BaseException:
             child.kill()
+            child.wait()  # after Ctrl-C, leaving the block waits for a quarter of a second alone
             raise
         if error is None and code:
             error = f"building the engine of {order.graph} {_ending(code)}: {_last_words(log)}"
