@@ -151,8 +151,11 @@ class TrainConfig:
     from 0 to 1 changes a face, and one from 1 to 0. For a frozen encoder; a guide is trained to read the
     averages. `drawn_glasses` may be among them with 0 first: what real ones hide is then taken from averages
     of bare faces."""
+    beards: str = ""
+    """Attribute among `prototypes` of whom may have a beard: where it is taken away from aligned faces, the
+    shade of one makes way, if there is one, instead of a change that would leave faces without one pale."""
     examples_weight: float = 1.0
-    """Weight of the error of edits whose result is known: those of the last two settings."""
+    """Weight of the error of edits whose result is known: those of the last three settings."""
     oversample: Mapping[str, float] = field(default_factory=dict)
     """Attribute name to how many times more often images that have it are drawn."""
     swap: Mapping[str, float] = field(default_factory=dict)
@@ -285,6 +288,10 @@ class TrainConfig:
             raise ConfigError(
                 f"prototypes of {self.drawn_glasses!r} is {list(worn)}: expected 0 first, such as [0, 1.1], "
                 "because the glasses that are put on are drawn"
+            )
+        if self.beards and self.beards not in self.prototypes:
+            raise ConfigError(
+                f"beards = {self.beards!r}: expected one of prototypes ({', '.join(self.prototypes)})"
             )
         if self.prototypes and not self.encoder_frozen:
             raise ConfigError("prototypes wants encoder_frozen = true: its averages are of alike codes")

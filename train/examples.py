@@ -12,8 +12,8 @@ from torch import Tensor
 from fader.attributes import AttributeSet
 from fader.train.draws import Draws
 from fader.train.glasses import plain_glasses, various_glasses, wear, yaws_of
-from fader.train.prototypes import Prototypes, replaced, towards
-from fader.train.regions import behind_glasses, inside_face, mouth, rising
+from fader.train.prototypes import Prototypes, replaced, shaved, towards
+from fader.train.regions import beard, behind_glasses, inside_face, mouth, rising
 
 __all__ = ["ExampleMaker", "Examples"]
 
@@ -60,6 +60,7 @@ class ExampleMaker:
         attributes: AttributeSet,
         *,
         glasses: str = "",
+        beards: str = "",
         prototypes: Prototypes | None = None,
         strengths: Mapping[str, Sequence[float]] | None = None,
         shares: Mapping[str, float] | None = None,
@@ -69,12 +70,14 @@ class ExampleMaker:
         Args:
             attributes: Those of the labels.
             glasses: The boolean attribute that means glasses; they are drawn on aligned faces.
+            beards: The boolean attribute of whom may have a beard, on aligned faces.
             prototypes: Averages of faces.
             strengths: By attribute, by how many times the difference of averages a slider from 0 to 1
                 changes a face, and one from 1 to 0; 0 for not at all.
             shares: Attribute name to its share of those changes; 1 where not named.
         """
-        self.attributes, self.glasses, self.prototypes = attributes, glasses, prototypes
+        self.attributes, self.prototypes = attributes, prototypes
+        self.glasses, self.beards = glasses, beards
         self.strengths, self.shares = dict(strengths or {}), dict(shares or {})
 
     def make(
@@ -154,12 +157,22 @@ class ExampleMaker:
                 share[onwards_NK[rows, i]] = 0
             share = share * rising(moved_M[:, None, None, None], 0, REPLACED)
             change = (strength_N[rows] * moved_M)[:, None, None, None] * difference
-            own, change, share = (_mirrored(part, mirrored_N[rows]) for part in (own, change, share))
+            shaven = torch.zeros(len(rows), 1, *difference.shape[2:])
+            if name == self.beards and yaws_N is not None:
+                shaven = beard(difference.shape[-1]) * inside
+            own, change, share, shaven = (
+                _mirrored(part, mirrored_N[rows]) for part in (own, change, share, shaven)
+            )
             if added_so_far_NCHW is None:
                 added_so_far_NCHW = torch.zeros(len(targets_NCHW), *change.shape[1:])
             own = own + added_so_far_NCHW[rows]
             added_so_far_NCHW[rows] += change
-            targets_NCHW[rows] = towards(targets_NCHW[rows], own, change, share)
+            shaved_M = (strength_N[rows] < 0) & (name == self.beards)
+            targets_NCHW[rows] = torch.where(
+                shaved_M[:, None, None, None],
+                shaved(targets_NCHW[rows], own, change, moved_M, shaven),
+                towards(targets_NCHW[rows], own, change, share),
+            )
             wanted_NK[rows, k] += moved_M * strength_N[rows].sign()
         return replace(made, wanted_NK=wanted_NK, targets_NCHW=targets_NCHW)
 

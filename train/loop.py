@@ -205,6 +205,7 @@ def _maker(trainer: Trainer, splits: Splits, observe: Observer) -> ExampleMaker 
     return ExampleMaker(
         trainer.attributes,
         glasses=config.drawn_glasses,
+        beards=config.beards,
         prototypes=prototypes,
         strengths=config.prototypes,
         shares=config.swap,

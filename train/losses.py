@@ -12,7 +12,7 @@ from torch.nn import functional
 from fader.attributes import AttributeSet
 from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
 from fader.train.adversary import LatentAdversary
-from fader.train.augment import augment, chroma
+from fader.train.augment import augment, blurred, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
 from fader.train.examples import Examples
@@ -42,6 +42,9 @@ LOSSES = (
 """Names in `Metrics`."""
 SQUARES = 8.0
 """Weight of squared errors beside absolute ones."""
+FINE, FINER = 2.0, 1.0
+"""Weight of absolute errors of what is finer than a blur beside those of all, and its deviation in pixels: it
+is little of an image, but what skin and shut lips are known by."""
 MOST_BEYOND = 0.5
 """How far beyond 1 boolean sliders are drawn, from half of that on."""
 
@@ -210,7 +213,9 @@ def _error(images_MCHW: Tensor, targets_MCHW: Tensor) -> Tensor:
     median, which may be no change.
     """
     apart_MCHW = images_MCHW - targets_MCHW
-    return (apart_MCHW.abs() + SQUARES * apart_MCHW**2).mean(dim=(1, 2, 3))
+    fine_MCHW = apart_MCHW - blurred(apart_MCHW, FINER)
+    errors_MCHW = apart_MCHW.abs() + SQUARES * apart_MCHW**2 + FINE * fine_MCHW.abs()
+    return errors_MCHW.mean(dim=(1, 2, 3))
 
 
 def patch_loss(

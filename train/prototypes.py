@@ -31,7 +31,7 @@ from fader.train.data.dataset import Subset
 from fader.train.evaluation.evaluate import on_device
 from fader.train.regions import rising
 
-__all__ = ["Prototypes", "replaced", "shaded", "towards"]
+__all__ = ["Prototypes", "replaced", "shaded", "shaved", "towards"]
 
 NEIGHBOURS = 300
 """Faces in an average. What is left of each, sliders multiply."""
@@ -61,6 +61,10 @@ TAKEN, PUT = (0.15, 0.4), (0.4, 0.8)
 there makes way. Bared teeth would shine through a mouth that closes; one that opens covers what was there."""
 AROUND = 5
 """Width, in 64ths of the image, of what a change of shape takes along."""
+BEARD = 0.75
+"""Share of a change that comes on top of an average where it replaces the shade of a beard."""
+STUBBLE = 1.0
+"""Deviation of a blur, in 64ths of the image: what is finer than the shade of a beard."""
 TONES = ((2.0, 1.0), (5.0, 0.1), (12.0, 0.01))
 """Deviations, in 64ths of the image, and weights of what is looked at around what is replaced for its tone:
 what is near counts, what is far where nothing else is."""
@@ -259,6 +263,37 @@ def towards(images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor, replaced
         for part in (redrawn, shade, replaced_M1HW)
     )
     return torch.lerp(images_MCHW + shade, redrawn, share).clamp(-1, 1)
+
+
+def shaved(
+    images_MCHW: Tensor, own_MCHW: Tensor, change_MCHW: Tensor, moved_M: Tensor, where_M1HW: Tensor
+) -> Tensor:
+    """Add a change that takes beards away to faces, of which some have none.
+
+    What averages differ in would take the shade of a beard from all of them, and leave those without one pale
+    around the mouth. There, their shade comes from averages that take on the tone of the rest of the face;
+    what is finer, as lips and teeth, is their own, with the change.
+
+    Args:
+        images_MCHW: (M, 3, S, S) in [-1, 1].
+        own_MCHW: (M, 3, s, s), the average of faces like each of them.
+        change_MCHW: (M, 3, s, s), what is added.
+        moved_M: (M,) by how much the slider is moved; 1 is from 1 to 0.
+        where_M1HW: (M, 1, s, s) in [0, 1], where beards grow.
+
+    Returns:
+        (M, 3, S, S) in [-1, 1].
+    """
+    size = own_MCHW.shape[-1]
+    small_MCHW = functional.interpolate(images_MCHW, size=size, mode="bilinear", antialias=True)
+    apart_MCHW = own_MCHW - small_MCHW
+    apart_MCHW = apart_MCHW - _surroundings(apart_MCHW, 1 - where_M1HW)
+    smooth_MCHW = blurred(change_MCHW, STUBBLE * size / 64)
+    tone_MCHW = moved_M.clamp(max=1)[:, None, None, None] * blurred(apart_MCHW, STUBBLE * size / 64)
+    tone_MCHW = tone_MCHW + change_MCHW - (1 - BEARD) * smooth_MCHW
+    added_MCHW = torch.lerp(shaded(images_MCHW, own_MCHW, change_MCHW), tone_MCHW, where_M1HW)
+    added_MCHW = functional.interpolate(added_MCHW, size=images_MCHW.shape[-1], mode="bilinear")
+    return (images_MCHW + added_MCHW).clamp(-1, 1)
 
 
 def _surroundings(difference_MCHW: Tensor, known_M1HW: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from fader.runtime.faces.alignment import CELEBA_TIGHT, template_at
 from fader.train.augment import luma
 
-__all__ = ["behind_glasses", "inside_face", "mouth", "rising"]
+__all__ = ["beard", "behind_glasses", "inside_face", "mouth", "rising"]
 
 REACH, SOFT = 1.25, 0.35
 """Where regions end, and over what they fade: in their half axes."""
@@ -18,6 +18,8 @@ NARROWED = 0.6
 """Share of its half width by which a face's far side is narrower in profile."""
 MOUTH = (0.8, 0.55)
 """Half axes, in distances between the eyes, of what a mouth that opens or closes changes."""
+BEARD, CHIN = (1.15, 0.8), 0.12
+"""Half axes of where beards grow, and how far their middle is below the mouth."""
 GLASSES, LOWER = (1.0, 0.5), 0.08
 """Half axes of what glasses cover, and how far their middle is below the eyes."""
 EYE = (0.28, 0.15)
@@ -50,6 +52,13 @@ def mouth(size: int) -> Tensor:
     """Return (s, s), 1 on mouths and around them."""
     _, _, (x, y) = template_at(CELEBA_TIGHT, size)
     return _within(torch.hypot(*_apart(size, (float(x), float(y)), MOUTH)))
+
+
+def beard(size: int) -> Tensor:
+    """Return (s, s), 1 where beards grow."""
+    (left_x, _), (right_x, _), (x, y) = template_at(CELEBA_TIGHT, size)
+    chin = float(y) + CHIN * float(right_x - left_x)
+    return _within(torch.hypot(*_apart(size, (float(x), chin), BEARD)))
 
 
 def behind_glasses(images_MCHW: Tensor, bare_MCHW: Tensor) -> Tensor:

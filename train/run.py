@@ -172,9 +172,10 @@ def _require_fit(data: AlignedSet, config: TrainConfig) -> None:
                 raise ConfigError(
                     f"{setting} names {name}, which is {kinds[name]}: expected boolean attributes"
                 )
+    for setting in ("drawn_glasses", "beards"):
+        if getattr(config, setting) and data.landmarks_N52 is None:
+            raise ConfigError(f"{setting} needs aligned faces: leave --no-align away, or the setting")
     glasses = config.drawn_glasses
-    if glasses and data.landmarks_N52 is None:
-        raise ConfigError("drawn_glasses needs aligned faces: leave --no-align away, or the setting")
     if glasses and kinds[glasses] != "boolean":
         raise ConfigError(f"drawn_glasses names {glasses}, which is {kinds[glasses]}: expected a boolean one")
 

@@ -32,6 +32,10 @@ NAN, INFINITE = float("nan"), float("inf")
             {"prototypes": {"Red": (1.0, 1.0)}, "drawn_glasses": "Red", "encoder_frozen": True},
             r"prototypes of 'Red' is \[1.0, 1.0\]: expected 0 first, such as \[0, 1.1\]",
         ),
+        (
+            {"prototypes": {"Red": (1.0, 1.0)}, "beards": "Round", "encoder_frozen": True},
+            r"beards = 'Round': expected one of prototypes \(Red\)",
+        ),
         ({"examples_weight": -1}, "examples_weight = -1: expected a finite number, 0 or more"),
         ({"swap": {"Red": 0}}, "swap of 'Red' is 0: expected a finite number above 0"),
         ({"swap": {"Red": NAN}}, "swap of 'Red' is nan: expected a finite number above 0"),

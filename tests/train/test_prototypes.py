@@ -23,7 +23,17 @@ from fader.train.data.dataset import Subset
 from fader.train.draws import Draws
 from fader.train.examples import ExampleMaker
 from fader.train.objectives import columns
-from fader.train.prototypes import NEIGHBOURS, OTHERS, TINT, Prototypes, replaced, shaded, towards
+from fader.train.prototypes import (
+    NEIGHBOURS,
+    OTHERS,
+    TINT,
+    Prototypes,
+    replaced,
+    shaded,
+    shaved,
+    towards,
+)
+from fader.train.regions import beard
 
 RED, ROUND = (NAMES.index(name) for name in ("Red", "Round"))
 DATA = make_shapes(120)
@@ -179,6 +189,65 @@ def test_what_replaces_a_part_of_a_face_has_the_tone_of_what_is_around_it() -> N
     made = towards(face, own, -own, square(half=7)[:, :1])
     wanted = 0.5 * torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
     torch.testing.assert_close(made, wanted, rtol=0, atol=0.08)
+
+
+BEARD = beard(64)
+STUBBLE = 0.1 * (-1.0) ** torch.arange(64)
+
+
+def test_taking_a_beard_away_brings_faces_with_and_without_one_nearer_to_each_other() -> None:
+    skin = torch.full((1, 3, 64, 64), 0.2)
+    faces = torch.cat([skin, skin - 0.4 * BEARD])
+    own, change = skin - 0.15 * BEARD, 0.6 * BEARD.expand(1, 3, 64, 64)
+    none = torch.zeros(2, 1, 64, 64)
+    pale = towards(faces, own.expand_as(faces), change.expand_as(faces), none)
+    made = shaved(faces, own.expand_as(faces), change.expand_as(faces), torch.ones(2), BEARD.expand_as(none))
+    bearded = BEARD > 0.99
+    (bare, shorn), (lightened, lighter) = (
+        [float(pictures[i, :, bearded].mean()) for i in (0, 1)] for pictures in (made, pale)
+    )
+    assert abs(bare - shorn) < 0.5 * abs(lightened - lighter)
+    assert bare - 0.2 < 0.6 * (lightened - 0.2)
+
+
+def test_lips_and_teeth_stay_where_a_beard_is_taken_away() -> None:
+    skin = torch.full((1, 3, 64, 64), 0.2)
+    made = shaved(skin + STUBBLE, skin, torch.zeros_like(skin), torch.ones(1), BEARD[None, None])
+    torch.testing.assert_close(made[..., 2:-2], (skin + STUBBLE)[..., 2:-2], rtol=0, atol=0.03)
+
+
+def test_a_beard_goes_as_far_as_the_slider_and_nothing_is_left_to_go_at_nought() -> None:
+    skin = torch.full((1, 3, 64, 64), 0.2)
+    face = skin - 0.4 * BEARD
+    lighter = [
+        float(
+            (
+                shaved(face, skin, torch.zeros_like(face), torch.tensor([moved]), BEARD[None, None]) - face
+            ).sum()
+        )
+        for moved in (0.0, 0.5, 1.0, 1.5)
+    ]
+    assert lighter[0] == 0
+    assert lighter[1] == pytest.approx(lighter[2] / 2, rel=0.01)
+    assert lighter[2] == lighter[3] > 0
+
+
+def test_only_an_attribute_that_brings_beards_takes_them_away(prototypes: Prototypes) -> None:
+    images, labels = SUBSET.batch(np.arange(len(DATA)))
+    marks = torch.from_numpy(np.tile(face_landmarks(32), (len(DATA), 1, 1)))
+    plain, made = (
+        ExampleMaker(
+            ATTRIBUTES,
+            beards=beards,
+            prototypes=prototypes,
+            strengths={"Red": (0.5, 0.5), "Round": (0.5, 0.5)},
+        ).make(images, labels, marks, torch.arange(len(DATA)), Draws.for_images(0, len(DATA)))
+        for beards in ("", "Red")
+    )
+    differs_N = (made.targets_NCHW != plain.targets_NCHW).any(dim=3).any(dim=2).any(dim=1)
+    taken_N = made.wanted_NK[:, RED] < made.shown_NK[:, RED]
+    assert torch.equal(differs_N, taken_N)
+    assert 0 < taken_N.sum() < len(DATA)
 
 
 def flat(*colour: float) -> torch.Tensor:

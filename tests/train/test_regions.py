@@ -5,7 +5,7 @@ import torch
 from tests.train.shapes import face_landmarks
 from torch import Tensor
 
-from fader.train.regions import behind_glasses, inside_face, mouth, rising
+from fader.train.regions import beard, behind_glasses, inside_face, mouth, rising
 
 SIZE = 64
 LEFT, RIGHT, NOSE, *CORNERS = (tuple(round(v) for v in point) for point in face_landmarks(SIZE))
@@ -29,6 +29,17 @@ def test_the_region_of_the_mouth_holds_it_and_no_eyes() -> None:
     for corner in CORNERS:
         assert at(region, corner) > 0.9
     assert at(region, LEFT) == at(region, RIGHT) == 0
+
+
+def test_beards_grow_around_the_mouth_and_on_the_chin() -> None:
+    region = beard(SIZE)
+    assert region.shape == (SIZE, SIZE)
+    left, right = CORNERS
+    chin = (left[0] + right[0]) // 2, left[1] + SIZE // 5
+    for point in (*CORNERS, chin):
+        assert at(region, point) > 0.9
+    assert at(region, LEFT) == at(region, RIGHT) == 0
+    assert (region >= mouth(SIZE) - 1e-6).all()
 
 
 def test_what_is_beside_a_face_is_outside_and_more_of_it_on_the_far_side() -> None:

@@ -341,7 +341,7 @@ def test_oversampling_wants_a_boolean(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_drawn_glasses_want_a_boolean_and_aligned_faces(tmp_path: Path) -> None:
+def test_drawn_glasses_and_beards_want_a_boolean_and_aligned_faces(tmp_path: Path) -> None:
     height = AttributeSet([Attribute(name="Height", span=(10.0, 90.0))])
     data = replace(DATA, labels_NK=DATA.labels_NK[:, :1], attributes=height)
     config = tiny_config(attributes=("Height",), drawn_glasses="Height")
@@ -351,6 +351,9 @@ def test_drawn_glasses_want_a_boolean_and_aligned_faces(tmp_path: Path) -> None:
         train(config, data, tmp_path / "run", about=ABOUT)
     config = tiny_config(drawn_glasses="Red")
     with pytest.raises(ConfigError, match="drawn_glasses needs aligned faces: leave --no-align away"):
+        train(config, replace(DATA, landmarks_N52=None), tmp_path / "run", about=ABOUT)
+    config = tiny_config(prototypes={"Red": (1.0, 1.0)}, beards="Red", encoder_frozen=True)
+    with pytest.raises(ConfigError, match="beards needs aligned faces: leave --no-align away"):
         train(config, replace(DATA, landmarks_N52=None), tmp_path / "run", about=ABOUT)
     assert not (tmp_path / "run").exists()
 
