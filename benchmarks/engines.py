@@ -60,6 +60,11 @@ PUBLISHED = AutoEncoderConfig()
 PAPER = AutoEncoderConfig(init_fm=16, n_layers=7)
 """The network of the paper's text, C16 to C512-C512."""
 
+SHIPPED_256 = AutoEncoderConfig(
+    init_fm=8, max_fm=256, n_details=3, mask=True, relative=True, upsampling="pixelshuffle"
+)
+"""The shipped model's network at 256 px: a layer more, outside the others."""
+
 
 def untrained(n_attributes: int, shape: AutoEncoderConfig = PUBLISHED) -> Checkpoint:
     """Return a 256 px network with the classifier that fader-train gives it, both without training."""

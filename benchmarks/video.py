@@ -1,13 +1,15 @@
 """What an edit of a video costs, against a plain transcode and against the loop that people write first.
 
-    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3] [--engine NAME]
-        [--network paper] [--edits-only]
+    python benchmarks/video.py CLIP [--preset veryfast] [--height 1080] [--loops 3]
+        [--engine NAME] [--network shipped-256] [--edits-only]
 
-The clip, with one face, is brought to the height and encoded as H.264. The transcode decodes and encodes with
-PyAV and the same settings; a plain one, as PyAV comes, stands beside it. The loop is the one of
-obvious_loop.py. All take turns in every round; the least time counts. "asked" is what this project holds
-itself to, with the paper's own 256 px network (--network paper) and with the shipped model. The published
-checkpoints' network (--network published) has three times the paper's arithmetic.
+Of the clip, with one face, a part of 16:9 around that is brought to the height and encoded as H.264, so that
+the face is as large as asked. The transcode decodes and encodes with PyAV and the same settings; a plain one,
+as PyAV comes, stands beside it. The loop is the one of obvious_loop.py. All take turns in every round; the
+least time counts. "asked" is what this project holds itself to, with the shipped model and with a 256 px one
+of the same recipe (--network shipped-256). The paper's own network (--network paper) has four times the
+arithmetic of the latter's encoder and no mask; the published checkpoints' (--network published) has three
+times the paper's.
 """
 
 import re
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,9 +27,9 @@ import av
 import numpy as np
 import typer
 from av.video.frame import PictureType
-from engines import PAPER, PUBLISHED, untrained
+from engines import PAPER, PUBLISHED, SHIPPED_256, untrained
 from obvious_loop import obvious_loop
-from store import enlarge, timed
+from store import timed
 
 from fader.bundle import shipped_bundle
 from fader.export import write_bundle
@@ -35,10 +38,19 @@ from fader.export.graphs import DecoderGraph, EncoderGraph
 from fader.models import AutoEncoderConfig
 from fader.runtime import Editor, EncodeOptions, LatentStore, edit_variants, edit_video
 from fader.runtime.engines.session import threads_beside_video
+from fader.runtime.faces.alignment import invert
+from fader.runtime.video.planes import FramePlanes
 
 Work = Callable[[], object]
-Network = Literal["shipped", "paper", "published"]
-UNTRAINED: Mapping[str, AutoEncoderConfig] = {"paper": PAPER, "published": PUBLISHED}
+Network = Literal["shipped", "shipped-256", "paper", "paper-masked", "published"]
+UNTRAINED: Mapping[str, AutoEncoderConfig] = {
+    "shipped-256": SHIPPED_256,
+    "paper": PAPER,
+    "paper-masked": replace(PAPER, mask=True, relative=True),
+    "published": PUBLISHED,
+}
+WIDE, FACE_PX = 16 / 9, 300
+"""Shape of the frames, and side of the face from forehead to chin."""
 ASKED: Mapping[str, Mapping[str, float]] = {
     "veryfast": {"first edit": 1.30, "second edit": 1.15, "first edit, four faces": 1.8},
     "medium": {"first edit": 1.15, "second edit": 1.08},
@@ -58,6 +70,48 @@ with Editor.open(model, engine=engine, threads=threads_beside_video()) as editor
 peak_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 print(first[0], peak_kib / 1024)
 """
+
+
+def close_up(clip: Path, target: Path, height: int, loops: int) -> int:
+    """Write the part of a clip around its face, so that this is `FACE_PX` large, several times over.
+
+    Args:
+        clip: A video with one face.
+        target: An MP4.
+        height: Of its frames, pixels; they are 16:9.
+        loops: How often the clip is played.
+
+    Returns:
+        The number of frames.
+    """
+    with av.open(clip) as source:
+        frames = list(source.decode(video=0))
+        rate = source.streams.video[0].average_rate or Fraction(25)
+    with Editor.open() as editor:
+        face, *_ = editor.tracker().update(FramePlanes(frames[0]), 0.0)
+        from_crop, size = invert(face.matrix), editor.image_size
+    centre, scale = from_crop @ (size / 2, size / 2, 1), np.hypot(*from_crop[:, 0])
+    rows = min(round(size * scale * height / FACE_PX), frames[0].height)
+    columns = min(round(rows * WIDE), frames[0].width)
+    x, y = (
+        min(max(round(middle - part / 2), 0), whole - part)
+        for middle, part, whole in zip(
+            centre, (columns, rows), (frames[0].width, frames[0].height), strict=True
+        )
+    )
+    with av.open(target, "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = round(height * WIDE / 2) * 2, height, "yuv420p"
+        for i in range(loops * len(frames)):
+            whole = frames[i % len(frames)].reformat(format="rgb24").to_ndarray()
+            part = whole[y : y + rows, x : x + columns].astype(np.uint8)
+            large = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(
+                stream.width, stream.height, "yuv420p", interpolation="BICUBIC"
+            )
+            large.pts, large.time_base = i, 1 / rate
+            container.mux(stream.encode(large))
+        container.mux(stream.encode(None))
+    return loops * len(frames)
 
 
 def four(clip: Path, target: Path) -> None:
@@ -145,7 +199,7 @@ def main(
             words = f"{count_flop(encoder) / 1e9:.2f} and {count_flop(decoder) / 1e9:.2f} GFLOP an image"
             print(f"{network} network, 256 px, encoder and decoder {words}")
         single, fourfold, target = (folder / f"{part}.mp4" for part in ("single", "four", "target"))
-        n_frames = enlarge(clip, single, height, loops)
+        n_frames = close_up(clip, single, height, loops)
         four(single, fourfold)
         store = LatentStore(folder / "store")
         with (
@@ -182,7 +236,7 @@ def main(
             }
             seconds = least(kinds if edits_only else kinds | others, rounds)
             report = edit_video(editor, single, target, {slider: 0.7}, encoding=encoding)
-            print(f"{clip.name} at {height} lines, {n_frames} frames, x264 {preset}")
+            print(f"{clip.name} at {height} lines, a face of {FACE_PX} px, {n_frames} frames, x264 {preset}")
             print(f"{network} network, {report.engine}\n")
         _table(seconds, preset)
         for part in report.timings:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from fader.attributes import AttributeSet
 from fader.models import AutoEncoder, Classifier, LatentDiscriminator, PatchDiscriminator
 from fader.train.adversary import LatentAdversary
-from fader.train.augment import augment, blurred, chroma
+from fader.train.augment import augment, chroma
 from fader.train.config import TrainConfig
 from fader.train.draws import Draws
 from fader.train.examples import Examples
@@ -21,6 +21,7 @@ from fader.train.objectives import (
     attribute_loss,
     columns,
     exaggeration_loss,
+    example_error,
     monotonicity_loss,
     other_values,
 )
@@ -40,11 +41,6 @@ LOSSES = (
     "examples",
 )
 """Names in `Metrics`."""
-SQUARES = 8.0
-"""Weight of squared errors beside absolute ones."""
-FINE, FINER = 2.0, 1.0
-"""Weight of absolute errors of what is finer than a blur beside those of all, and its deviation in pixels: it
-is little of an image, but what skin and shut lips are known by."""
 MOST_BEYOND = 0.5
 """How far beyond 1 boolean sliders are drawn, from half of that on."""
 
@@ -144,7 +140,7 @@ class EditingLosses(nn.Module):
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
         if examples is not None:
-            losses["examples"] = _error(results[0], examples.targets_NCHW).mean()
+            losses["examples"] = example_error(results[0], examples.targets_NCHW)
         return losses, edited_NCHW
 
     def _of_examples(self, examples: Examples) -> dict[str, Tensor]:
@@ -157,7 +153,7 @@ class EditingLosses(nn.Module):
         )
         losses = dict.fromkeys(LOSSES, wanted_NA.new_zeros(()))
         losses["reconstruction"] = functional.mse_loss(rendering.drawing, examples.targets_NCHW)
-        losses["examples"] = _error(rendering.image, examples.targets_NCHW).mean()
+        losses["examples"] = example_error(rendering.image, examples.targets_NCHW)
         return losses
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:
@@ -204,18 +200,6 @@ class EditingLosses(nn.Module):
 
 def _real(score: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(score, torch.ones_like(score))
-
-
-def _error(images_MCHW: Tensor, targets_MCHW: Tensor) -> Tensor:
-    """Return (M,) errors.
-
-    Of several possible results, squares ask for the mean, which is blurred, and absolute values for the
-    median, which may be no change.
-    """
-    apart_MCHW = images_MCHW - targets_MCHW
-    fine_MCHW = apart_MCHW - blurred(apart_MCHW, FINER)
-    errors_MCHW = apart_MCHW.abs() + SQUARES * apart_MCHW**2 + FINE * fine_MCHW.abs()
-    return errors_MCHW.mean(dim=(1, 2, 3))
 
 
 def patch_loss(

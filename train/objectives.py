@@ -1,4 +1,4 @@
-"""The losses on attributes. Shapes: N images, A attribute columns, K attributes.
+"""The losses on attributes and on known results. Shapes: N images, A attribute columns, K attributes.
 
 Labels are (N, K) float32: the index of a boolean or categorical attribute's category, and the position of a
 continuous one in its span (0 lowest, 1 highest).
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fader.attributes import Attribute, AttributeSet
+from fader.train.augment import blurred
 from fader.train.draws import Draws
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "columns",
     "cooled",
     "exaggeration_loss",
+    "example_error",
     "monotonicity_loss",
     "other_values",
     "ramp",
@@ -25,6 +27,12 @@ __all__ = [
 
 MARGIN = 0.25
 """Logits that an exaggerated edit must add: enough to show in the order, far from a caricature."""
+
+SQUARES = 8.0
+"""Weight of squared errors of examples beside absolute ones."""
+FINE, FINER = 2.0, 1.0
+"""Weight of absolute errors of what is finer than a blur, and its deviation in pixels: it is little of an
+image, but what skin and shut lips are known by."""
 
 
 def ramp(weight: float, iteration: int, length: int) -> float:
@@ -120,3 +128,18 @@ def exaggeration_loss(change_MK: Tensor, raised_MK: Tensor) -> Tensor:
     missing_MK = (MARGIN - change_MK).clamp(min=0)
     asked_MK = raised_MK > 0
     return (missing_MK * asked_MK).sum() / asked_MK.sum().clamp(min=1)
+
+
+def example_error(images_NCHW: Tensor, targets_NCHW: Tensor) -> Tensor:
+    """Return how far edits are from what they should look like, as a scalar.
+
+    Of several possible results, squares ask for the mean, which is blurred, and absolute values for the
+    median, which may be no change.
+
+    Args:
+        images_NCHW: (N, 3, S, S) in [-1, 1].
+        targets_NCHW: (N, 3, S, S) in [-1, 1].
+    """
+    apart_NCHW = images_NCHW - targets_NCHW
+    fine_NCHW = apart_NCHW - blurred(apart_NCHW, FINER)
+    return (apart_NCHW.abs() + SQUARES * apart_NCHW**2 + FINE * fine_NCHW.abs()).mean()

@@ -112,6 +112,26 @@ def test_shapes_and_ranges_are_those_of_the_contract(
     np.testing.assert_allclose(probabilities.reshape(7, 4, 2).sum(axis=2), 1, atol=1e-6)
 
 
+def test_what_a_call_returned_stays_as_it_was_when_others_run(
+    engine: Engine, pixels_NCHW: NDArray[np.float32]
+) -> None:
+    latents = engine.encode(pixels_NCHW)
+    results = [*latents, engine.decode(latents, values(7)), engine.classify(pixels_NCHW)]
+    copies = [result.copy() for result in results]
+    others = engine.encode(-pixels_NCHW)
+    engine.decode(others, 1 - values(7))
+    engine.classify(-pixels_NCHW)
+    for result, copy in zip(results, copies, strict=True):
+        np.testing.assert_array_equal(result, copy)
+
+
+def test_the_latent_that_is_the_image_is_what_was_given(
+    engine: Engine, pixels_NCHW: NDArray[np.float32], tiny_bundle: Path
+) -> None:
+    names = [spec.name for spec in Bundle(tiny_bundle).manifest.latents]
+    assert engine.encode(pixels_NCHW)[names.index("image")] is pixels_NCHW
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_a_batch_gives_bit_for_bit_what_its_images_give_alone(
     engine: Engine, pixels_NCHW: NDArray[np.float32], n: int

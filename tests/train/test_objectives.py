@@ -15,6 +15,7 @@ from fader.train.objectives import (
     columns,
     cooled,
     exaggeration_loss,
+    example_error,
     monotonicity_loss,
     other_values,
     ramp,
@@ -158,3 +159,12 @@ def test_an_exaggerated_edit_costs_what_it_lacks_to_be_seen_a_little_surer_and_n
     assert exaggeration_loss(surer, raised).item() == 0
     assert exaggeration_loss(less, raised).item() == pytest.approx((0.25 + 0.75) / 2)
     assert exaggeration_loss(less, 0 * raised).item() == 0
+
+
+def test_errors_of_examples_count_large_ones_and_fine_ones_more() -> None:
+    target = torch.zeros(1, 3, 16, 16)
+    assert float(example_error(target + 0.1, target)) == pytest.approx(0.1 + 8 * 0.1**2, rel=1e-5)
+    assert float(example_error(target + 0.2, target)) > 2 * float(example_error(target + 0.1, target))
+    stripes = 0.1 * (-1.0) ** torch.arange(16)
+    fine = float(example_error(target + stripes, target))
+    assert fine == pytest.approx(0.1 + 8 * 0.1**2 + 2 * 0.1, rel=0.1)
