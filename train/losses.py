@@ -140,7 +140,7 @@ class EditingLosses(nn.Module):
         if self.config.colour_weight:
             losses["colour"] = chroma(edited_NCHW - images_NCHW).abs().mean()
         if examples is not None:
-            losses["examples"] = example_error(results[0], examples.targets_NCHW)
+            losses["examples"] = example_error(results[0], examples.targets_NCHW, examples.images_NCHW)
         return losses, edited_NCHW
 
     def _of_examples(self, examples: Examples) -> dict[str, Tensor]:
@@ -153,7 +153,7 @@ class EditingLosses(nn.Module):
         )
         losses = dict.fromkeys(LOSSES, wanted_NA.new_zeros(()))
         losses["reconstruction"] = functional.mse_loss(rendering.drawing, examples.targets_NCHW)
-        losses["examples"] = example_error(rendering.image, examples.targets_NCHW)
+        losses["examples"] = example_error(rendering.image, examples.targets_NCHW, examples.images_NCHW)
         return losses
 
     def _monotonicity(self, guess_NA: Tensor, images_NCHW: Tensor, moved_NK: Tensor) -> Tensor:

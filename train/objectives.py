@@ -30,6 +30,9 @@ MARGIN = 0.25
 
 SQUARES = 8.0
 """Weight of squared errors of examples beside absolute ones."""
+EMPHASIS, MUCH = 3.0, 0.4
+"""Weight of errors where an edit changes an image by so much or more, beside those where it does not: what is
+left there, such as a shimmer of teeth on shut lips, is what an edit that failed is known by."""
 FINE, FINER = 2.0, 1.0
 """Weight of absolute errors of what is finer than a blur, and its deviation in pixels: it is little of an
 image, but what skin and shut lips are known by."""
@@ -130,16 +133,19 @@ def exaggeration_loss(change_MK: Tensor, raised_MK: Tensor) -> Tensor:
     return (missing_MK * asked_MK).sum() / asked_MK.sum().clamp(min=1)
 
 
-def example_error(images_NCHW: Tensor, targets_NCHW: Tensor) -> Tensor:
+def example_error(edits_NCHW: Tensor, targets_NCHW: Tensor, images_NCHW: Tensor) -> Tensor:
     """Return how far edits are from what they should look like, as a scalar.
 
     Of several possible results, squares ask for the mean, which is blurred, and absolute values for the
     median, which may be no change.
 
     Args:
-        images_NCHW: (N, 3, S, S) in [-1, 1].
+        edits_NCHW: (N, 3, S, S) in [-1, 1].
         targets_NCHW: (N, 3, S, S) in [-1, 1].
+        images_NCHW: (N, 3, S, S) in [-1, 1], before the edit.
     """
-    apart_NCHW = images_NCHW - targets_NCHW
+    apart_NCHW = edits_NCHW - targets_NCHW
     fine_NCHW = apart_NCHW - blurred(apart_NCHW, FINER)
-    return (apart_NCHW.abs() + SQUARES * apart_NCHW**2 + FINE * fine_NCHW.abs()).mean()
+    change_N1HW = (targets_NCHW - images_NCHW).abs().amax(dim=1, keepdim=True)
+    weight_N1HW = 1 + (EMPHASIS - 1) * (change_N1HW / MUCH).clamp(max=1)
+    return (weight_N1HW * (apart_NCHW.abs() + SQUARES * apart_NCHW**2 + FINE * fine_NCHW.abs())).mean()

@@ -278,7 +278,8 @@ def _pasted(images_NCHW: Tensor, edited_NCHW: Tensor, neutral_NCHW: Tensor) -> T
     drawn = zip(edited_NCHW.float().cpu().numpy(), neutral_NCHW.float().cpu().numpy(), strict=True)
     is_drawn = not torch.equal(images_NCHW, neutral_NCHW)
     changed = [
-        crop + delta(*pair, crop if is_drawn else None) for pair, crop in zip(drawn, pictures, strict=True)
+        crop + np.moveaxis(delta(*pair, crop if is_drawn else None), 0, 2)
+        for pair, crop in zip(drawn, pictures, strict=True)
     ]
     pasted_NSS3 = np.rint(np.clip(np.stack(changed), 0, 255)).astype(np.uint8)
     return torch.from_numpy(to_model(pasted_NSS3)).to(images_NCHW.device)
